@@ -1,0 +1,117 @@
+// A Reflector keeps its owner told of every object of one kind: it lists, then
+// watches, resumes a watch that ended, and lists again when the server has
+// forgotten the version (410).
+
+#ifndef LATCHKEY_CLIENTS_KUBERNETES_REFLECTOR_H_
+#define LATCHKEY_CLIENTS_KUBERNETES_REFLECTOR_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "clients/kubernetes/kubernetes_client.h"
+#include "core/mutex.h"
+
+namespace latchkey {
+
+// What the owner hears, all on the thread that runs Run(). Handlers must be
+// quick and must not block: note the object, let other threads work on it.
+template <typename Object>
+struct ReflectorHandler {
+  // All objects there are, after each list. What is not in it is gone.
+  std::function<void(std::vector<Object>)> on_list;
+  // Added or modified. Levels, not edges: several changes may arrive as one.
+  std::function<void(Object)> on_change;
+  // Deleted, in its last state.
+  std::function<void(Object)> on_delete;
+};
+
+// The untyped machinery; use Reflector below.
+class ReflectorLoop {
+ public:
+  struct Options {
+    std::string name_space;
+    std::string label_selector;
+    std::string field_selector;
+    // Objects a page of the list.
+    int64_t page_size = 500;
+    // Waits between attempts after errors: doubled from the first to the last,
+    // with up to as much again of jitter; a Retry-After is honoured.
+    absl::Duration first_backoff = absl::Milliseconds(100);
+    absl::Duration last_backoff = absl::Seconds(10);
+  };
+  struct Callbacks {
+    std::function<std::unique_ptr<google::protobuf::Message>()> new_list;
+    // Hands over one page; `first` starts a new list, `last` ends it.
+    std::function<void(google::protobuf::Message& list, bool first, bool last)>
+        on_page;
+    std::function<void(const RawWatchEvent&)> on_event;
+  };
+
+  // `client` must outlive this.
+  ReflectorLoop(KubernetesClient& client, const Resource& resource,
+                Options options, Callbacks callbacks);
+  ReflectorLoop(const ReflectorLoop&) = delete;
+  ReflectorLoop& operator=(const ReflectorLoop&) = delete;
+  ~ReflectorLoop();
+
+  // Lists and watches until Stop(). Returns at once after Stop().
+  void Run();
+  // From any thread; wakes Run() wherever it waits.
+  void Stop();
+
+  // True while a list has been delivered and the watch since then is not
+  // known to be behind: false before the first list and while the server
+  // cannot be reached.
+  bool fresh() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+template <typename Object, typename ObjectList>
+class Reflector {
+ public:
+  Reflector(KubernetesClient& client, ReflectorLoop::Options options,
+            ReflectorHandler<Object> handler)
+      : handler_(std::move(handler)),
+        loop_(client, ResourceOf<Object>(), std::move(options),
+              {.new_list = [] { return std::make_unique<ObjectList>(); },
+               .on_page =
+                   [this](google::protobuf::Message& list, bool first,
+                          bool last) {
+                     OnPage(static_cast<ObjectList&>(list), first, last);
+                   },
+               .on_event =
+                   [this](const RawWatchEvent& event) { OnEvent(event); }}) {}
+
+  void Run() { loop_.Run(); }
+  void Stop() { loop_.Stop(); }
+  bool fresh() const { return loop_.fresh(); }
+
+ private:
+  void OnPage(ObjectList& list, bool first, bool last) {
+    if (first) page_.clear();
+    for (auto& item : *list.mutable_items()) page_.push_back(std::move(item));
+    if (last) handler_.on_list(std::exchange(page_, {}));
+  }
+  void OnEvent(const RawWatchEvent& event) {
+    Object object;
+    if (!object.ParseFromString(event.object)) return;
+    if (event.type == WatchEventType::kDeleted) {
+      handler_.on_delete(std::move(object));
+    } else if (event.type != WatchEventType::kBookmark) {
+      handler_.on_change(std::move(object));
+    }
+  }
+
+  ReflectorHandler<Object> handler_;
+  std::vector<Object> page_;  // of the list being read
+  ReflectorLoop loop_;
+};
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_CLIENTS_KUBERNETES_REFLECTOR_H_

@@ -1,0 +1,70 @@
+// Which resource of the Kubernetes API a message type stands for.
+
+#ifndef LATCHKEY_CLIENTS_KUBERNETES_RESOURCE_H_
+#define LATCHKEY_CLIENTS_KUBERNETES_RESOURCE_H_
+
+#include <string_view>
+
+#include "kubernetes/certificates.pb.h"
+#include "kubernetes/core.pb.h"
+#include "kubernetes/meta.pb.h"
+
+namespace latchkey {
+
+struct Resource {
+  // "v1" for the core group, else group/version.
+  std::string_view api_version;
+  std::string_view kind;
+  // As in the path, e.g. "secrets".
+  std::string_view plural;
+  bool namespaced;
+};
+
+inline constexpr Resource kSecrets = {"v1", "Secret", "secrets", true};
+inline constexpr Resource kConfigMaps = {"v1", "ConfigMap", "configmaps", true};
+inline constexpr Resource kNodes = {"v1", "Node", "nodes", false};
+inline constexpr Resource kCertificateSigningRequests = {
+    "certificates.k8s.io/v1", "CertificateSigningRequest",
+    "certificatesigningrequests", false};
+
+// Specialised below for each message type, and for its list type.
+template <typename Object>
+constexpr const Resource& ResourceOf();
+
+template <>
+constexpr const Resource& ResourceOf<kubernetes::Secret>() {
+  return kSecrets;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::SecretList>() {
+  return kSecrets;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::ConfigMap>() {
+  return kConfigMaps;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::ConfigMapList>() {
+  return kConfigMaps;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::Node>() {
+  return kNodes;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::NodeList>() {
+  return kNodes;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::CertificateSigningRequest>() {
+  return kCertificateSigningRequests;
+}
+template <>
+constexpr const Resource&
+ResourceOf<kubernetes::CertificateSigningRequestList>() {
+  return kCertificateSigningRequests;
+}
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_CLIENTS_KUBERNETES_RESOURCE_H_

@@ -1,0 +1,63 @@
+// A certificate authority in memory, for the embedded control plane and tests.
+// It signs what it is told to: what may be signed is the caller's to decide.
+
+#ifndef LATCHKEY_CRYPTO_CERTIFICATE_AUTHORITY_H_
+#define LATCHKEY_CRYPTO_CERTIFICATE_AUTHORITY_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include "crypto/private_key.h"
+
+namespace latchkey {
+
+// The leaf to issue.
+struct CertificateProfile {
+  std::string common_name;
+  std::vector<std::string> organizations;
+  std::vector<std::string> dns_names;
+  std::vector<std::string> ip_addresses;
+  std::vector<std::string> uris;
+  absl::Time not_before;
+  absl::Time not_after;
+  bool client_auth = false;
+  bool server_auth = false;
+};
+
+// A certificate with its key, both in PEM.
+struct IssuedIdentity {
+  std::string certificate_pem;
+  SecretString private_key_pem;
+};
+
+// Immutable, safe for concurrent use.
+class CertificateAuthority {
+ public:
+  // A self-signed P-256 root, valid from `not_before` to `not_after`.
+  static absl::StatusOr<CertificateAuthority> Create(
+      std::string_view common_name, absl::Time not_before,
+      absl::Time not_after);
+
+  const std::string& certificate_pem() const { return certificate_pem_; }
+
+  // Certifies the key of the PKCS#10 request `csr_pem`; of the request itself
+  // nothing else is taken over.
+  absl::StatusOr<std::string> SignRequest(
+      std::string_view csr_pem, const CertificateProfile& profile) const;
+
+  // A fresh P-256 key, and its certificate.
+  absl::StatusOr<IssuedIdentity> Issue(const CertificateProfile& profile) const;
+
+ private:
+  CertificateAuthority(PrivateKey key, std::string certificate_pem);
+  PrivateKey key_;
+  std::string certificate_pem_;
+};
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_CRYPTO_CERTIFICATE_AUTHORITY_H_
