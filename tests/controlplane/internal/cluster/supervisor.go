@@ -57,6 +57,37 @@ func (s *supervisor) launch(index int) error {
 	return s.writePIDs()
 }
 
+// start brings all programs up, each when the one before it serves. meanwhile
+// runs while the last one is coming up, with the others there for it to use.
+func (s *supervisor) start(ctx context.Context, meanwhile func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.options.timeout)
+	defer cancel()
+	last := len(s.programs) - 1
+	for index := range s.programs {
+		if err := s.launch(index); err != nil {
+			return err
+		}
+		if index == last {
+			if err := meanwhile(ctx); err != nil {
+				return stoppedOr(ctx, err)
+			}
+		}
+		if err := s.awaitReady(ctx, index); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stoppedOr returns errStopped if that is why the context ended, or else the
+// error: a program that is told to stop fails in many ways, none of them news.
+func stoppedOr(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errStopped) {
+		return errStopped
+	}
+	return err
+}
+
 // awaitReady returns when the program serves. It is an error if any program
 // ends before that, or the context does.
 func (s *supervisor) awaitReady(ctx context.Context, index int) error {
@@ -74,11 +105,8 @@ func (s *supervisor) awaitReady(ctx context.Context, index int) error {
 		if err == nil {
 			return nil
 		}
-		if cause := context.Cause(ctx); errors.Is(cause, errStopped) {
-			return cause
-		}
-		return fmt.Errorf("%s is not ready after %s: %w; from its log:\n%s", p.name, s.options.timeout, err,
-			excerpt(s.options.layout().log(p.name), s.children[index].logFrom))
+		return stoppedOr(ctx, fmt.Errorf("%s is not ready after %s: %w; from its log:\n%s", p.name, s.options.timeout, err,
+			excerpt(s.options.layout().log(p.name), s.children[index].logFrom)))
 	}
 }
 
