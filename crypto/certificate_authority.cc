@@ -54,10 +54,15 @@ absl::Status SetSerial(X509* native) {
 
 absl::Status SetValidity(X509* native, absl::Time not_before,
                          absl::Time not_after) {
-  if (not_before == absl::InfinitePast() ||
-      not_after == absl::InfiniteFuture() || not_before >= not_after) {
+  // What UTCTime and GeneralizedTime can say (RFC 5280, 4.1.2.5); OpenSSL would
+  // write a year of five digits.
+  const absl::TimeZone utc = absl::UTCTimeZone();
+  const absl::Time first = absl::FromCivil(absl::CivilYear(1950), utc);
+  const absl::Time end = absl::FromCivil(absl::CivilYear(10000), utc);
+  if (not_before < first || not_after >= end || not_before >= not_after) {
     return absl::InvalidArgumentError(
-        "a certificate's validity begins and ends, in this order");
+        "a certificate's validity begins and ends, in this order, between the "
+        "years 1950 and 9999");
   }
   const Asn1TimePtr from(ASN1_TIME_set(nullptr, absl::ToTimeT(not_before)));
   const Asn1TimePtr to(ASN1_TIME_set(nullptr, absl::ToTimeT(not_after)));
