@@ -85,34 +85,39 @@ TEST(CsrRulesTest, EveryOtherRequestIsRefusedByName) {
     std::string_view want;
   };
   const Case cases[] = {
-      {"another node", subject({.common_name = "system:node:worker-2",
-                                .organizations = {"system:nodes"}}),
+      {"another node",
+       subject({.common_name = "system:node:worker-2",
+                .organizations = {"system:nodes"}}),
        reason::kScopeNodeName},
-      {"the name as a prefix", subject({.common_name = "system:node:worker-10",
-                                        .organizations = {"system:nodes"}}),
+      {"the name as a prefix",
+       subject({.common_name = "system:node:worker-10",
+                .organizations = {"system:nodes"}}),
        reason::kScopeNodeName},
-      {"another case", subject({.common_name = "system:node:Worker-1",
-                                .organizations = {"system:nodes"}}),
+      {"another case",
+       subject({.common_name = "system:node:Worker-1",
+                .organizations = {"system:nodes"}}),
        reason::kScopeNodeName},
-      {"no prefix", subject({.common_name = "worker-1",
-                             .organizations = {"system:nodes"}}),
+      {"no prefix",
+       subject({.common_name = "worker-1", .organizations = {"system:nodes"}}),
        reason::kScopeNodeName},
-      {"a further group", subject({.common_name = "system:node:worker-1",
-                                   .organizations = {"system:nodes",
-                                                     "system:masters"}}),
+      {"a further group",
+       subject({.common_name = "system:node:worker-1",
+                .organizations = {"system:nodes", "system:masters"}}),
        reason::kCsrSubject},
       {"the same group twice",
        subject({.common_name = "system:node:worker-1",
                 .organizations = {"system:nodes", "system:nodes"}}),
        reason::kCsrSubject},
-      {"another group", subject({.common_name = "system:node:worker-1",
-                                 .organizations = {"system:masters"}}),
+      {"another group",
+       subject({.common_name = "system:node:worker-1",
+                .organizations = {"system:masters"}}),
        reason::kCsrSubject},
       {"no group", subject({.common_name = "system:node:worker-1"}),
        reason::kCsrSubject},
-      {"a DNS name", subject({.common_name = "system:node:worker-1",
-                              .organizations = {"system:nodes"},
-                              .dns_names = {"worker-1"}}),
+      {"a DNS name",
+       subject({.common_name = "system:node:worker-1",
+                .organizations = {"system:nodes"},
+                .dns_names = {"worker-1"}}),
        reason::kCsrSubjectAltName},
       {"a second PEM block",
        [](auto& csr) {
@@ -123,9 +128,8 @@ TEST(CsrRulesTest, EveryOtherRequestIsRefusedByName) {
        reason::kCsrMalformed},
       {"nothing", [](auto& csr) { csr.mutable_spec()->clear_request(); },
        reason::kCsrMalformed},
-      {"server auth", [](auto& csr) {
-         csr.mutable_spec()->add_usages("server auth");
-       },
+      {"server auth",
+       [](auto& csr) { csr.mutable_spec()->add_usages("server auth"); },
        reason::kCsrUsages},
       {"client auth missing",
        [](auto& csr) {
@@ -168,7 +172,8 @@ TEST(CsrRulesTest, KeysThatAreStrongEnough) {
     KeyType type;
     bool fits;
   };
-  for (const Case& c : {Case{KeyType::kP384, true}, {KeyType::kEd25519, true},
+  for (const Case& c : {Case{KeyType::kP384, true},
+                        {KeyType::kEd25519, true},
                         {KeyType::kRsa2048, true}}) {
     const auto key = PrivateKey::Generate(c.type);
     ASSERT_THAT(key, IsOk());

@@ -15,9 +15,7 @@ using ::testing::Contains;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 
-Identity Spiffe(std::string id) {
-  return {.name = id, .spiffe_id = id};
-}
+Identity Spiffe(std::string id) { return {.name = id, .spiffe_id = id}; }
 
 const Identity kAutoscaler = Spiffe("spiffe://example.org/autoscaler");
 
@@ -98,8 +96,9 @@ TEST(PolicyTest, NamesTheRuleAndTheFieldThatDenied) {
 }
 
 TEST(PolicyTest, AStrangerLearnsNoRule) {
-  const auto grant = Policy({Workers()}).Decide(
-      Spiffe("spiffe://example.org/autoscaler2"), Ask("worker-1"));
+  const auto grant =
+      Policy({Workers()})
+          .Decide(Spiffe("spiffe://example.org/autoscaler2"), Ask("worker-1"));
   EXPECT_THAT(grant, ReasonIs(reason::kPolicyDenied));
   EXPECT_THAT(MetadataOf(grant.status()), IsEmpty());
 }
@@ -110,8 +109,7 @@ TEST(PolicyTest, AnyRuleThatAllowsAllIsEnough) {
   direct.delivery = {Delivery::kDirect};
   PolicyQuestion question = Ask("worker-1");
   question.delivery = Delivery::kDirect;
-  const auto grant =
-      Policy({Workers(), direct}).Decide(kAutoscaler, question);
+  const auto grant = Policy({Workers(), direct}).Decide(kAutoscaler, question);
   ASSERT_THAT(grant, IsOk());
   EXPECT_EQ(grant->rule, "direct");
 
@@ -132,10 +130,10 @@ TEST(PolicyTest, MatchersCompareEveryFieldThatIsSet) {
                   .Matches(identity));
   EXPECT_FALSE((IdentityMatcher{.dns_name = "a.example", .common_name = "c"})
                    .Matches(identity));
-  EXPECT_FALSE((IdentityMatcher{.spiffe_id = "dns:a.example"})
-                   .Matches(identity));
-  EXPECT_FALSE((IdentityMatcher{.spiffe_id = ""}).Matches(
-      {.name = "x", .spiffe_id = "spiffe://x"}));
+  EXPECT_FALSE(
+      (IdentityMatcher{.spiffe_id = "dns:a.example"}).Matches(identity));
+  EXPECT_FALSE((IdentityMatcher{.spiffe_id = ""})
+                   .Matches({.name = "x", .spiffe_id = "spiffe://x"}));
 }
 
 TEST(PolicyTest, KnowsWhichRulesFreeze) {

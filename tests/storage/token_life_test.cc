@@ -41,8 +41,7 @@ ClaimRequest By(char key, std::string_view node = "worker-1") {
 }
 
 TokenRecord Claimed(char key) {
-  return After(
-      Claim(IssuedRecord(), By(key), At(10), absl::Minutes(15)));
+  return After(Claim(IssuedRecord(), By(key), At(10), absl::Minutes(15)));
 }
 TokenRecord Reserved(char key = '1') {
   return After(Reserve(Claimed(key), HeldBy("a", key), At(20)));
@@ -65,8 +64,8 @@ TEST(TokenLifeTest, AClaimBindsTheKeyAndOpensTheJoinWindow) {
 }
 
 TEST(TokenLifeTest, TheSameKeyMayClaimAgainUntilTheWindowCloses) {
-  EXPECT_TRUE(NothingToWrite(
-      Claim(Claimed('1'), By('1'), At(500), absl::Minutes(15))));
+  EXPECT_TRUE(
+      NothingToWrite(Claim(Claimed('1'), By('1'), At(500), absl::Minutes(15))));
   EXPECT_TRUE(NothingToWrite(
       Claim(Reserved('1'), By('1'), At(500), absl::Minutes(15))));
   EXPECT_THAT(Claim(Claimed('1'), By('1'), At(10 + 15 * 60), absl::Minutes(15)),
@@ -168,8 +167,7 @@ TEST(TokenLifeTest, ASpentTokenIsAScrubbedTombstone) {
 
 TEST(TokenLifeTest, RevokingScrubsUnlessItIsTooLate) {
   const Revocation revocation = {.who = "op", .why = "lost", .time = At(5)};
-  for (const TokenRecord& record :
-       {IssuedRecord(), Claimed('1'), Reserved()}) {
+  for (const TokenRecord& record : {IssuedRecord(), Claimed('1'), Reserved()}) {
     const TokenRecord revoked = After(Revoke(record, revocation, kStandIn));
     EXPECT_EQ(revoked.state, TokenState::kRevoked);
     EXPECT_EQ(revoked.secret.Reveal(), kStandIn.Reveal());

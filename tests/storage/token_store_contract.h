@@ -36,9 +36,8 @@ class TokenStoreContract : public ::testing::Test {
   // A record under an id of its own, so that stores may outlive a test. Far in
   // the future: a real cluster's token-cleaner removes what has expired.
   latchkey::TokenRecord Fresh() {
-    latchkey::TokenRecord record = IssuedRecord(
-        std::string(latchkey::RandomBase36(latchkey::TokenId::kLength)
-                        .Reveal()));
+    latchkey::TokenRecord record = IssuedRecord(std::string(
+        latchkey::RandomBase36(latchkey::TokenId::kLength).Reveal()));
     record.expire_time = At(100'000'000);
     return record;
   }
@@ -195,8 +194,8 @@ TYPED_TEST_P(TokenStoreContract, OneOfManyReplacersWins) {
 }
 
 TYPED_TEST_P(TokenStoreContract, OneOfManyCsrsReservesTheToken) {
-  latchkey::TokenRecord direct = DirectRecord(
-      std::string(latchkey::RandomBase36(6).Reveal()));
+  latchkey::TokenRecord direct =
+      DirectRecord(std::string(latchkey::RandomBase36(6).Reveal()));
   direct.expire_time = At(100'000'000);
   this->Inserted(direct);
   constexpr int kRacers = 8;
@@ -208,8 +207,7 @@ TYPED_TEST_P(TokenStoreContract, OneOfManyCsrsReservesTheToken) {
       racers.emplace_back([&, i] {
         start.arrive_and_wait();
         const auto reserved = latchkey::Advance(
-            this->store(), direct.id,
-            [&](const latchkey::TokenRecord& record) {
+            this->store(), direct.id, [&](const latchkey::TokenRecord& record) {
               return latchkey::Reserve(
                   record, HeldBy(std::to_string(i), static_cast<char>('1' + i)),
                   At(20));
@@ -256,12 +254,14 @@ TYPED_TEST_P(TokenStoreContract, ANewRecordOfTheSameIdIsNotTheOld) {
   EXPECT_THAT(this->store().Find(old.record.id), IsOk());
 }
 
-REGISTER_TYPED_TEST_SUITE_P(
-    TokenStoreContract, FindsWhatWasInserted, KeepsEveryFieldOfEveryState,
-    KeepsARevocation, AnIdIsTakenOnce, OneOfManyInsertersWins,
-    ReplacesOnlyTheVersionSeen, OneOfManyReplacersWins,
-    OneOfManyCsrsReservesTheToken, RemovesOnlyTheVersionSeen,
-    AReplacementOfWhatIsGoneIsNotACreate, ANewRecordOfTheSameIdIsNotTheOld);
+REGISTER_TYPED_TEST_SUITE_P(TokenStoreContract, FindsWhatWasInserted,
+                            KeepsEveryFieldOfEveryState, KeepsARevocation,
+                            AnIdIsTakenOnce, OneOfManyInsertersWins,
+                            ReplacesOnlyTheVersionSeen, OneOfManyReplacersWins,
+                            OneOfManyCsrsReservesTheToken,
+                            RemovesOnlyTheVersionSeen,
+                            AReplacementOfWhatIsGoneIsNotACreate,
+                            ANewRecordOfTheSameIdIsNotTheOld);
 
 }  // namespace latchkey_testing
 
