@@ -20,12 +20,10 @@ void CheckListen(const ConfigReader& section, std::string_view listen) {
   const std::string_view port =
       colon == std::string_view::npos ? "" : listen.substr(colon + 1);
   const bool digits = !port.empty() && port.size() <= 5 &&
-                      std::all_of(port.begin(), port.end(), [](char c) {
-                        return c >= '0' && c <= '9';
-                      });
+                      std::all_of(port.begin(), port.end(),
+                                  [](char c) { return c >= '0' && c <= '9'; });
   if (!digits || colon == 0 || std::stoi(std::string(port)) > 65535) {
-    section.Mistake("listen",
-                    "not an address and port such as 127.0.0.1:7443");
+    section.Mistake("listen", "not an address and port such as 127.0.0.1:7443");
   }
 }
 
@@ -58,8 +56,8 @@ void ReadCluster(const ConfigReader& section, BrokerConfig& config) {
 void ReadTokens(const ConfigReader& section, BrokerConfig& config) {
   config.token_group = section.String("group", config.token_group);
   if (!IsBootstrapGroup(config.token_group)) {
-    section.Mistake("group",
-                    "must match system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]");
+    section.Mistake(
+        "group", "must match system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]");
   }
   config.join_window = section.Duration("join_window", config.join_window,
                                         absl::Minutes(1), absl::Hours(24));
@@ -142,8 +140,8 @@ void ReadPolicy(const ConfigReader& root, BrokerConfig& config) {
 }
 
 LogLevel ReadLogLevel(const ConfigReader& section) {
-  const std::string name = section.Choice(
-      "level", "info", {"debug", "info", "warning", "error"});
+  const std::string name =
+      section.Choice("level", "info", {"debug", "info", "warning", "error"});
   if (name == "debug") return LogLevel::kDebug;
   if (name == "warning") return LogLevel::kWarning;
   return name == "error" ? LogLevel::kError : LogLevel::kInfo;

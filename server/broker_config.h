@@ -53,9 +53,9 @@ struct BrokerConfig {
   LogLevel log_level = LogLevel::kInfo;
 };
 
-// kInvalidArgument with every mistake in `text`, a line each: file, line, field,
-// what is wrong and what would be right. `name` stands for the file. Files that
-// it names are not opened here.
+// kInvalidArgument with every mistake in `text`, a line each: file, line,
+// field, what is wrong and what would be right. `name` stands for the file.
+// Files that it names are not opened here.
 absl::StatusOr<BrokerConfig> ParseBrokerConfig(std::string_view name,
                                                std::string_view text);
 
