@@ -113,10 +113,11 @@ int Broker::provisioner_port() const {
 
 int Broker::node_port() const { return parts_->node_port->port(); }
 
-void Broker::ReportHealth() {
+bool Broker::ReportHealth() {
   const bool serving = parts_->controller.fresh();
   parts_->provisioner_port->SetServing(serving);
   parts_->node_port->SetServing(serving);
+  return serving;
 }
 
 }  // namespace latchkey

@@ -32,10 +32,10 @@ class Broker {
   int provisioner_port() const;
   int node_port() const;
 
-  // Tells the health services of both ports (grpc.health.v1) how things stand:
-  // SERVING while the watches on CSRs and records are up to date. To be called
-  // about twice a second.
-  void ReportHealth();
+  // Tells the health services of both ports (grpc.health.v1) how things stand,
+  // and answers it: SERVING (true) while the watches on CSRs and records are up
+  // to date. To be called a few times a second.
+  bool ReportHealth();
 
  private:
   struct Parts;

@@ -62,11 +62,17 @@ int Serve(const BrokerConfig& config) {
            {{"version", kVersion},
             {"provisioner_port", std::to_string((*broker)->provisioner_port())},
             {"node_port", std::to_string((*broker)->node_port())}});
-  const timespec half_a_second = {.tv_sec = 0, .tv_nsec = 500'000'000};
+  const timespec tick = {.tv_sec = 0, .tv_nsec = 200'000'000};
   int signal = -1;
+  bool serving = false;
   while (signal < 0) {
-    (*broker)->ReportHealth();
-    signal = sigtimedwait(&stop_signals, nullptr, &half_a_second);
+    const bool serves = (*broker)->ReportHealth();
+    if (serves != serving) {
+      serving = serves;
+      LogEvent(serves ? LogLevel::kInfo : LogLevel::kWarning,
+               serves ? "broker serves" : "broker cannot reach the cluster");
+    }
+    signal = sigtimedwait(&stop_signals, nullptr, &tick);
   }
   LogEvent(LogLevel::kInfo, "broker stops",
            {{"signal", std::to_string(signal)}});
