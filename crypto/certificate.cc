@@ -1,7 +1,6 @@
 #include "crypto/certificate.h"
 
-#include <time.h>
-
+#include <ctime>
 #include <utility>
 
 #include <absl/status/status.h>
@@ -24,7 +23,7 @@ absl::Status Unreadable(std::string_view what) {
 }
 
 absl::StatusOr<absl::Time> ToTime(const ASN1_TIME* time) {
-  struct tm parts = {};
+  std::tm parts = {};
   if (ASN1_TIME_to_tm(time, &parts) != 1) {
     return Unreadable("a certificate's validity is no time");
   }

@@ -16,7 +16,7 @@ namespace latchkey {
 // What a certificate says. Nothing here is verified against an issuer.
 struct Certificate {
   // Larger bundles are refused unread.
-  static constexpr size_t kMaxPemBytes = 1 << 20;
+  static constexpr size_t kMaxPemBytes = size_t{1} << 20;
 
   std::vector<std::string> common_names;
   std::vector<std::string> organizations;

@@ -22,7 +22,7 @@ namespace {
 // Reads one extensionRequest's value into `request`.
 absl::Status ReadExtensions(const ASN1_TYPE* value,
                             CertificateRequest& request) {
-  const absl::Status malformed =
+  absl::Status malformed =
       absl::InvalidArgumentError("an extensionRequest holds no extensions");
   if (value == nullptr || value->type != V_ASN1_SEQUENCE) return malformed;
   const auto extensions = FromDer<ExtensionsPtr>(

@@ -18,7 +18,7 @@ namespace latchkey {
 // What a request says, after its signature proved that the sender has the key.
 struct CertificateRequest {
   // Larger requests are refused unread.
-  static constexpr size_t kMaxPemBytes = 16 * 1024;
+  static constexpr size_t kMaxPemBytes = size_t{16} * 1024;
 
   // The values of CN and O in the subject, in UTF-8 and in order, wherever they
   // stand in it, and whether the subject has an attribute of any other kind.

@@ -15,6 +15,8 @@
 
 namespace latchkey {
 
+using OpensslLength = long;  // NOLINT(google-runtime-int): OpenSSL's choice
+
 inline const unsigned char* DerBytes(std::string_view bytes) {
   return reinterpret_cast<const unsigned char*>(bytes.data());
 }
@@ -36,10 +38,10 @@ absl::StatusOr<std::string> ToDer(int (*encode)(T*, unsigned char**),
 // The structure that all of `der` is, by one of OpenSSL's d2i functions; null
 // if it is none, or if bytes are left over.
 template <typename Owner, typename T>
-Owner FromDer(T* (*decode)(T**, const unsigned char**, long),
+Owner FromDer(T* (*decode)(T**, const unsigned char**, OpensslLength),
               std::string_view der) {
   const unsigned char* next = DerBytes(der);
-  Owner object(decode(nullptr, &next, static_cast<long>(der.size())));
+  Owner object(decode(nullptr, &next, static_cast<OpensslLength>(der.size())));
   if (next != DerBytes(der) + der.size()) object.reset();
   return object;
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
+#include <utility>
 
 #include <absl/status/status.h>
 #include <fmt/format.h>
@@ -13,11 +15,8 @@
 namespace latchkey {
 namespace {
 
-constexpr std::string_view kWhiteSpace = " \t\r\n";
-constexpr std::string_view kLineBreaks = "\r\n";
-
-bool IsWhiteSpace(char c) { return kWhiteSpace.find(c) != kWhiteSpace.npos; }
-bool IsLineBreak(char c) { return kLineBreaks.find(c) != kLineBreaks.npos; }
+bool IsLineBreak(char c) { return c == '\r' || c == '\n'; }
+bool IsWhiteSpace(char c) { return c == ' ' || c == '\t' || IsLineBreak(c); }
 
 std::string BeginLine(std::string_view label) {
   return fmt::format("-----BEGIN {}-----", label);

@@ -45,7 +45,7 @@ EvpPkeyPtr GenerateNative(KeyType type) {
 
 EvpPkeyPtr DecodeNative(std::string_view label, std::string_view der) {
   const unsigned char* next = DerBytes(der);
-  const auto size = static_cast<long>(der.size());
+  const auto size = static_cast<OpensslLength>(der.size());
   EvpPkeyPtr key;
   if (label == kSec1Label) {
     key.reset(d2i_PrivateKey(EVP_PKEY_EC, nullptr, &next, size));

@@ -35,7 +35,7 @@ class PrivateKey {
   static absl::StatusOr<PrivateKey> Generate(KeyType type);
 
   // Larger texts are refused unread.
-  static constexpr size_t kMaxPemBytes = 16 * 1024;
+  static constexpr size_t kMaxPemBytes = size_t{16} * 1024;
 
   // One PEM private key (PKCS#8, SEC 1 or PKCS#1) of any type but kOther, not
   // encrypted. Text around the block is refused. kInvalidArgument otherwise;

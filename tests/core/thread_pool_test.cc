@@ -33,13 +33,20 @@ TEST(ThreadPoolTest, RunsEveryTaskThatItTakes) {
 
 TEST(ThreadPoolTest, RunsAsManyTasksAtOnceAsItHasThreads) {
   constexpr int kThreads = 4;
-  std::latch all_running(kThreads);
-  ThreadPool pool({.threads = kThreads, .max_queued = 16});
-  // Each waits for the others: with fewer threads the test would hang.
-  for (int i = 0; i < kThreads; ++i) {
-    ASSERT_TRUE(pool.TrySubmit([&] { all_running.arrive_and_wait(); }));
+  // Many times, and with an idle thread to begin with: it must not be counted
+  // on twice while it wakes up.
+  for (int round = 0; round < 200; ++round) {
+    std::latch one_idle(1);
+    std::latch all_running(kThreads);
+    ThreadPool pool({.threads = kThreads, .max_queued = 16});
+    ASSERT_TRUE(pool.TrySubmit([&] { one_idle.count_down(); }));
+    one_idle.wait();
+    // Each waits for the others: with fewer threads the test would hang.
+    for (int i = 0; i < kThreads; ++i) {
+      ASSERT_TRUE(pool.TrySubmit([&] { all_running.arrive_and_wait(); }));
+    }
+    all_running.wait();
   }
-  all_running.wait();
 }
 
 TEST(ThreadPoolTest, NeverRunsMoreTasksAtOnceThanItHasThreads) {
