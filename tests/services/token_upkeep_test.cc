@@ -2,6 +2,7 @@
 
 #include <absl/status/status.h>
 
+#include "crypto/certificate.h"
 #include "tests/services/join_fixture.h"
 
 namespace latchkey_testing {
