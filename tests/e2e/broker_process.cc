@@ -1,5 +1,7 @@
 #include "tests/e2e/broker_process.h"
 
+#include <signal.h>
+
 #include <regex>
 #include <stdexcept>
 
@@ -66,22 +68,38 @@ BrokerProcess::BrokerProcess(const TestPki& pki, const Options& options) {
                   fmt::arg("autoscaler", kAutoscaler),
                   fmt::arg("more_policy", options.more_policy),
                   fmt::arg("log_level", options.log_level)));
-  process_ = std::make_unique<ChildProcess>(ChildProcess::Options{
-      .argv = {BuiltProgram(options.program), "--config", config},
-      .environment = options.environment,
-      .stdout_file = log_file_,
-      .stderr_file = log_file_});
-  const bool up = WaitUntil(
-      [this] {
-        return !process_->running() ||
-               Log().find("broker serves") != std::string::npos;
+  // A daemon does not watch its standard input, so setpriv sees to it that it
+  // dies with the test.
+  auto started =
+      ChildProcess::Start({"setpriv", "--pdeathsig", "KILL",
+                           BuiltProgram(options.program), "--config", config},
+                          {.environment = options.environment,
+                           .stdout_path = log_file_,
+                           .stderr_path = log_file_});
+  if (!started.ok()) throw std::runtime_error(started.status().ToString());
+  process_ = *std::move(started);
+  const auto ended = [this] {
+    return process_->AwaitExit(absl::ZeroDuration()).has_value();
+  };
+  WaitUntil(
+      [&] {
+        return ended() || Log().find("broker serves") != std::string::npos;
       },
       absl::Seconds(60));
-  if (!up || !process_->running()) {
+  if (ended() || Log().find("broker serves") == std::string::npos) {
     throw std::runtime_error("latchkeyd did not come up:\n" + Log());
   }
   provisioner_port_ = PortIn(Log(), "provisioner_port");
   node_port_ = PortIn(Log(), "node_port");
+}
+
+BrokerProcess::~BrokerProcess() {
+  if (process_ != nullptr) Stop(SIGTERM);
+}
+
+void BrokerProcess::Stop(int signal) {
+  process_->Signal(signal);
+  process_->AwaitExit(absl::Seconds(20));
 }
 
 }  // namespace latchkey_testing

@@ -34,6 +34,9 @@ class BrokerProcess {
   // Starts it and waits until it listens and its watches are up. Throws, with
   // its log, if it does not come up.
   BrokerProcess(const TestPki& pki, const Options& options);
+  BrokerProcess(const BrokerProcess&) = delete;
+  BrokerProcess& operator=(const BrokerProcess&) = delete;
+  ~BrokerProcess();
 
   int provisioner_port() const { return provisioner_port_; }
   int node_port() const { return node_port_; }
@@ -43,7 +46,9 @@ class BrokerProcess {
   std::string node_endpoint() const {
     return "localhost:" + std::to_string(node_port_);
   }
-  ChildProcess& process() { return *process_; }
+  // Ends it with `signal` and waits until it is gone.
+  void Stop(int signal);
+  pid_t pid() const { return process_->pid(); }
   std::string Log() const { return ReadFile(log_file_); }
   std::string log_file() const { return log_file_; }
 

@@ -1,86 +1,177 @@
 #include "tests/testing/child_process.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#include <absl/status/status.h>
+#include <absl/time/clock.h>
+#include <fmt/format.h>
 
 #include "tests/testing/temp_dir.h"
-#include "tests/testing/wait_until.h"
+
+extern char** environ;
 
 namespace latchkey_testing {
 namespace {
 
-void Redirect(const std::string& file, int to) {
-  const std::string path = file.empty() ? "/dev/null" : file;
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-  if (fd < 0 || dup2(fd, to) < 0) _exit(126);
-  close(fd);
+constexpr absl::Duration kPatience = absl::Seconds(20);
+
+std::string ErrorText(int error) {
+  return std::generic_category().message(error);
 }
+
+// The environment with the changes made, as "NAME=value".
+std::vector<std::string> Environment(
+    const std::map<std::string, std::string>& changes) {
+  std::vector<std::string> result;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    if (!changes.contains(text.substr(0, text.find('=')))) {
+      result.push_back(text);
+    }
+  }
+  for (const auto& [name, value] : changes) {
+    result.push_back(fmt::format("{}={}", name, value));
+  }
+  return result;
+}
+
+std::vector<char*> Pointers(std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (std::string& text : texts) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// What happens between fork and exec.
+class SpawnPlan {
+ public:
+  SpawnPlan() {
+    posix_spawn_file_actions_init(&actions_);
+    posix_spawnattr_init(&attributes_);
+    // Whatever the test's thread blocks, the program starts with nothing
+    // blocked.
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attributes_, &none);
+    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK);
+  }
+  SpawnPlan(const SpawnPlan&) = delete;
+  SpawnPlan& operator=(const SpawnPlan&) = delete;
+  ~SpawnPlan() {
+    posix_spawn_file_actions_destroy(&actions_);
+    posix_spawnattr_destroy(&attributes_);
+  }
+
+  void UseAsStdin(int fd) {
+    posix_spawn_file_actions_adddup2(&actions_, fd, STDIN_FILENO);
+  }
+  void SendOutput(int fd, const std::string& path) {
+    if (path.empty()) {
+      posix_spawn_file_actions_adddup2(&actions_, STDERR_FILENO, fd);
+    } else {
+      posix_spawn_file_actions_addopen(&actions_, fd, path.c_str(),
+                                       O_WRONLY | O_CREAT | O_APPEND, 0600);
+    }
+  }
+  int Spawn(std::vector<std::string> command,
+            std::vector<std::string> environment, pid_t& pid) {
+    return posix_spawnp(&pid, command[0].c_str(), &actions_, &attributes_,
+                        Pointers(command).data(), Pointers(environment).data());
+  }
+
+ private:
+  posix_spawn_file_actions_t actions_;
+  posix_spawnattr_t attributes_;
+};
 
 }  // namespace
 
-ChildProcess::ChildProcess(const Options& options) {
-  std::vector<char*> argv;
-  for (const std::string& argument : options.argv) {
-    argv.push_back(const_cast<char*>(argument.c_str()));
+absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(
+    const std::vector<std::string>& command, const ProcessOptions& options) {
+  int pipe_fds[2];
+  // Close-on-exec: no other program that the test starts may hold it open.
+  if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
+    return absl::InternalError(fmt::format("pipe: {}", ErrorText(errno)));
   }
-  argv.push_back(nullptr);
-  pid_ = fork();
-  if (pid_ < 0) throw std::runtime_error("cannot fork");
-  if (pid_ == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const int nothing = open("/dev/null", O_RDONLY);
-    dup2(nothing, STDIN_FILENO);
-    Redirect(options.stdout_file, STDOUT_FILENO);
-    Redirect(options.stderr_file, STDERR_FILENO);
-    for (const auto& [name, value] : options.environment) {
-      setenv(name.c_str(), value.c_str(), 1);
-    }
-    execvp(argv[0], argv.data());
-    _exit(127);
+  SpawnPlan plan;
+  plan.UseAsStdin(pipe_fds[0]);
+  plan.SendOutput(STDOUT_FILENO, options.stdout_path);
+  plan.SendOutput(STDERR_FILENO, options.stderr_path);
+  pid_t pid = 0;
+  const int error = plan.Spawn(command, Environment(options.environment), pid);
+  close(pipe_fds[0]);
+  if (error != 0) {
+    close(pipe_fds[1]);
+    return absl::InternalError(
+        fmt::format("{}: {}", command[0], ErrorText(error)));
   }
+  return std::unique_ptr<ChildProcess>(new ChildProcess(pid, pipe_fds[1]));
 }
 
 ChildProcess::~ChildProcess() {
-  if (!running()) return;
-  kill(pid_, SIGKILL);
-  Reap(0);
+  CloseStdin();
+  if (AwaitExit(kPatience)) return;
+  Signal(SIGKILL);
+  AwaitExit(absl::InfiniteDuration());
 }
 
-void ChildProcess::Signal(int signal) const { kill(pid_, signal); }
-
-bool ChildProcess::Reap(int flags) {
-  if (exit_code_.has_value()) return true;
-  int status = 0;
-  rusage usage{};
-  if (wait4(pid_, &status, flags, &usage) != pid_) return false;
-  exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  peak_rss_kib_ = usage.ru_maxrss;
-  return true;
+void ChildProcess::Signal(int signal) const {
+  if (!exit_) kill(pid_, signal);
 }
 
-bool ChildProcess::running() { return !Reap(WNOHANG); }
-
-std::optional<int> ChildProcess::Wait(absl::Duration timeout) {
-  WaitUntil([this] { return !running(); }, timeout);
-  return exit_code_;
+void ChildProcess::CloseStdin() {
+  if (stdin_fd_ >= 0) close(std::exchange(stdin_fd_, -1));
 }
 
-FinishedProcess RunProcess(ChildProcess::Options options,
-                           absl::Duration timeout) {
+std::optional<int> ChildProcess::AwaitExit(absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  while (!exit_) {
+    int status = 0;
+    const pid_t ended = waitpid(pid_, &status, WNOHANG);
+    if (ended == pid_) {
+      exit_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    } else if (ended < 0 && errno != EINTR) {
+      exit_ = -1;
+    } else if (absl::Now() >= deadline) {
+      return std::nullopt;
+    } else {
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+  }
+  return exit_;
+}
+
+ProgramResult RunProgram(const std::vector<std::string>& command,
+                         const std::map<std::string, std::string>& environment,
+                         absl::Duration timeout) {
   const TempDir dir;
-  options.stdout_file = dir.File("out");
-  options.stderr_file = dir.File("err");
-  ChildProcess child(options);
-  const std::optional<int> exit_code = child.Wait(timeout);
-  return {.exit_code = exit_code.value_or(-1),
-          .out = ReadFile(options.stdout_file),
-          .err = ReadFile(options.stderr_file)};
+  ProgramResult result;
+  auto process = ChildProcess::Start(command, {.environment = environment,
+                                               .stdout_path = dir.File("out"),
+                                               .stderr_path = dir.File("err")});
+  if (!process.ok()) {
+    result.err = process.status().ToString();
+    return result;
+  }
+  (*process)->CloseStdin();
+  const std::optional<int> exit_code = (*process)->AwaitExit(timeout);
+  if (!exit_code) (*process)->Signal(SIGKILL);
+  result.out = ReadFile(dir.File("out"));
+  result.err = ReadFile(dir.File("err"));
+  if (exit_code) {
+    result.exit_code = *exit_code;
+  } else {
+    result.err += "\nkilled: it took too long";
+  }
+  return result;
 }
 
 }  // namespace latchkey_testing

@@ -1,4 +1,4 @@
-// A program that a test runs beside itself.
+// Programs that a test starts.
 
 #ifndef LATCHKEY_TESTS_TESTING_CHILD_PROCESS_H_
 #define LATCHKEY_TESTS_TESTING_CHILD_PROCESS_H_
@@ -6,64 +6,64 @@
 #include <sys/types.h>
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
 namespace latchkey_testing {
 
-// One running or ended child. It dies with the test program, whatever becomes
-// of that one (PR_SET_PDEATHSIG). For one thread.
+struct ProcessOptions {
+  // Added to, or put in place of, the test's own environment.
+  std::map<std::string, std::string> environment;
+  // Files for the output; empty: the test's own standard error.
+  std::string stdout_path;
+  std::string stderr_path;
+};
+
+// A running program. It is told to end by the end of its standard input, which
+// this holds open, and is killed by the destructor if it does not heed that.
+// A test that dies closes the pipe too.
 class ChildProcess {
  public:
-  struct Options {
-    std::vector<std::string> argv;
-    // Added to the test's own environment.
-    std::map<std::string, std::string> environment;
-    // Files that standard output and standard error are written to; empty:
-    // /dev/null.
-    std::string stdout_file;
-    std::string stderr_file;
-  };
+  // `command[0]` is a path, or a name to look up in PATH.
+  static absl::StatusOr<std::unique_ptr<ChildProcess>> Start(
+      const std::vector<std::string>& command,
+      const ProcessOptions& options = {});
 
-  // Throws if the program cannot be started at all.
-  explicit ChildProcess(const Options& options);
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
-  // Kills it with SIGKILL if it still runs.
   ~ChildProcess();
 
   pid_t pid() const { return pid_; }
   void Signal(int signal) const;
-
-  // Waits for its end: the exit code, or 128 + the signal that ended it.
-  // Nothing if it still runs after `timeout`.
-  std::optional<int> Wait(absl::Duration timeout);
-  bool running();
-
-  // The largest resident set it had, in KiB; after Wait().
-  long peak_rss_kib() const { return peak_rss_kib_; }
+  void CloseStdin();
+  // The exit code, or 128 + the signal's number; nullopt if it still runs after
+  // `timeout`.
+  std::optional<int> AwaitExit(absl::Duration timeout);
 
  private:
-  bool Reap(int flags);
+  ChildProcess(pid_t pid, int stdin_fd) : pid_(pid), stdin_fd_(stdin_fd) {}
 
-  pid_t pid_ = -1;
-  std::optional<int> exit_code_;
-  long peak_rss_kib_ = 0;
+  const pid_t pid_;
+  int stdin_fd_;
+  std::optional<int> exit_;
 };
 
-struct FinishedProcess {
+struct ProgramResult {
   int exit_code = -1;
   std::string out;
   std::string err;
 };
 
-// Runs a program to its end and answers what it said; exit_code -1 after
-// `timeout`.
-FinishedProcess RunProcess(ChildProcess::Options options,
-                           absl::Duration timeout = absl::Seconds(60));
+// Runs a program to its end, with nothing to read. Exit code -1, with the
+// reason in `err`, if it cannot be started or outlives `timeout`.
+ProgramResult RunProgram(const std::vector<std::string>& command,
+                         const std::map<std::string, std::string>& environment,
+                         absl::Duration timeout = absl::Minutes(1));
 
 }  // namespace latchkey_testing
 
