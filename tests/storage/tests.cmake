@@ -1,0 +1,5 @@
+foreach(name token_life memory_token_store advance kubernetes_token_store token_secret)
+  if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/${name}_test.cc)
+    latchkey_test(storage/${name}_test.cc DEPS latchkey::storage latchkey::crypto)
+  endif()
+endforeach()
