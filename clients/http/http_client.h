@@ -9,8 +9,8 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <stop_token>
 #include <string>
-#include <string_view>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
@@ -32,8 +32,11 @@ struct HttpRequest {
   // The whole exchange, connecting included, must end within this time; for a
   // stream, the arrival of the response headers.
   absl::Duration timeout = absl::Seconds(30);
-  // A longer response body ends the exchange with kResourceExhausted.
+  // A longer response body ends the exchange with kResourceExhausted. Not for
+  // streams, whose reader bounds what it keeps.
   size_t max_response_bytes = 16 << 20;
+  // Stopping it ends the wait for the response with kCancelled.
+  std::stop_token stop = {};
 };
 
 struct HttpResponse {
@@ -78,9 +81,10 @@ class HttpClient {
   // success here. No redirect is followed.
   //
   // kUnavailable: no connection, TLS failure, connection lost: whether the
-  // server acted on the request is unknown unless nothing was sent.
-  // kDeadlineExceeded: the same after `timeout`. kResourceExhausted: the body
-  // is larger than allowed.
+  // server acted on the request is unknown unless WasNotSent() (http_status.h).
+  // kDeadlineExceeded: the same after `timeout`; kCancelled: the same after
+  // `stop`. kResourceExhausted: the head or the body is larger than allowed.
+  // A request other than GET and HEAD reaches the server at most once.
   virtual absl::StatusOr<HttpResponse> Send(const HttpRequest& request) = 0;
 
   // Sends `request`, waits for the response headers, and leaves the body to be

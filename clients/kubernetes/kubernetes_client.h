@@ -10,8 +10,11 @@
 //   kAborted           409 Conflict: a precondition or resourceVersion is stale
 //   kOutOfRange        410: the resourceVersion is too old; list again
 //   kResourceExhausted 429, with RetryAfterOf() where the server said when
-//   kUnavailable, kDeadlineExceeded, kInternal: no answer, or 5xx. A write may
-//   or may not have been done (OutcomeIsUnknown); only reading tells.
+//   kUnavailable, kDeadlineExceeded, kInternal, kCancelled: no answer, or 5xx.
+//   A write may or may not have been done (OutcomeIsUnknown); only reading
+//   tells. kUnimplemented     405, 406, 415, 501: this server does not do that
+// A write is sent at most once; an answer to it is the answer to it. Names that
+// cannot be part of a path are refused unsent, with kInvalidArgument.
 // Messages name the verb, the resource and the object, never its content.
 
 #ifndef LATCHKEY_CLIENTS_KUBERNETES_KUBERNETES_CLIENT_H_
@@ -19,6 +22,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -52,6 +56,8 @@ struct ListQuery {
   int64_t limit = 0;
   // From the metadata of the page before; empty: the first page.
   std::string continue_token;
+  // Stopping it ends the wait for the answer with kCancelled.
+  std::stop_token stop = {};
 };
 
 struct WatchQuery {
@@ -60,8 +66,11 @@ struct WatchQuery {
   std::string field_selector;
   // Changes after this version. Required: list first (see Reflector).
   std::string resource_version;
-  // The server ends the watch after this time.
+  // The server ends the watch after this time; if it does not, the stream ends
+  // soon after.
   absl::Duration timeout = absl::Minutes(5);
+  // Stopping it ends the wait for the watch to open with kCancelled.
+  std::stop_token stop = {};
 };
 
 enum class WatchEventType { kAdded, kModified, kDeleted, kBookmark };

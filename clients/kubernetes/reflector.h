@@ -8,10 +8,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "clients/kubernetes/kubernetes_client.h"
-#include "core/mutex.h"
 
 namespace latchkey {
 
@@ -40,16 +40,20 @@ class ReflectorLoop {
     // with up to as much again of jitter; a Retry-After is honoured.
     absl::Duration first_backoff = absl::Milliseconds(100);
     absl::Duration last_backoff = absl::Seconds(10);
+    // How long one watch is asked to last; a new one goes on where it ended.
+    absl::Duration watch_timeout = absl::Minutes(5);
   };
   struct Callbacks {
     std::function<std::unique_ptr<google::protobuf::Message>()> new_list;
-    // Hands over one page; `first` starts a new list, `last` ends it.
+    // Hands over one page; `first` starts a new list, `last` ends it. A list
+    // that cannot be finished is followed by another `first`.
     std::function<void(google::protobuf::Message& list, bool first, bool last)>
         on_page;
     std::function<void(const RawWatchEvent&)> on_event;
   };
 
-  // `client` must outlive this.
+  // `client` must outlive this, and should not be one that retries: its waits
+  // would hold up Stop(), and this waits by itself.
   ReflectorLoop(KubernetesClient& client, const Resource& resource,
                 Options options, Callbacks callbacks);
   ReflectorLoop(const ReflectorLoop&) = delete;
@@ -68,7 +72,7 @@ class ReflectorLoop {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  const std::unique_ptr<State> state_;
 };
 
 template <typename Object, typename ObjectList>

@@ -5,7 +5,10 @@
 
 #include <string_view>
 
+#include "kubernetes/authentication.pb.h"
+#include "kubernetes/authorization.pb.h"
 #include "kubernetes/certificates.pb.h"
+#include "kubernetes/coordination.pb.h"
 #include "kubernetes/core.pb.h"
 #include "kubernetes/meta.pb.h"
 
@@ -26,6 +29,20 @@ inline constexpr Resource kNodes = {"v1", "Node", "nodes", false};
 inline constexpr Resource kCertificateSigningRequests = {
     "certificates.k8s.io/v1", "CertificateSigningRequest",
     "certificatesigningrequests", false};
+inline constexpr Resource kLeases = {"coordination.k8s.io/v1", "Lease",
+                                     "leases", true};
+// Reviews know the one verb create.
+inline constexpr Resource kTokenReviews = {
+    "authentication.k8s.io/v1", "TokenReview", "tokenreviews", false};
+inline constexpr Resource kSelfSubjectReviews = {"authentication.k8s.io/v1",
+                                                 "SelfSubjectReview",
+                                                 "selfsubjectreviews", false};
+inline constexpr Resource kSubjectAccessReviews = {
+    "authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews",
+    false};
+inline constexpr Resource kSelfSubjectAccessReviews = {
+    "authorization.k8s.io/v1", "SelfSubjectAccessReview",
+    "selfsubjectaccessreviews", false};
 
 // Specialised below for each message type, and for its list type.
 template <typename Object>
@@ -63,6 +80,30 @@ template <>
 constexpr const Resource&
 ResourceOf<kubernetes::CertificateSigningRequestList>() {
   return kCertificateSigningRequests;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::Lease>() {
+  return kLeases;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::LeaseList>() {
+  return kLeases;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::TokenReview>() {
+  return kTokenReviews;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::SelfSubjectReview>() {
+  return kSelfSubjectReviews;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::SubjectAccessReview>() {
+  return kSubjectAccessReviews;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::SelfSubjectAccessReview>() {
+  return kSelfSubjectAccessReviews;
 }
 
 }  // namespace latchkey

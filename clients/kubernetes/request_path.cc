@@ -1,0 +1,93 @@
+#include "clients/kubernetes/request_path.h"
+
+#include <absl/status/status.h>
+#include <fmt/format.h>
+
+#include "core/status_macros.h"
+
+namespace latchkey {
+namespace {
+
+bool IsUnreserved(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+// The part itself is not repeated: it may be anything.
+absl::Status CheckSegment(std::string_view what, std::string_view segment) {
+  const bool harmless = !segment.empty() && segment != "." &&
+                        segment.find("..") == std::string_view::npos &&
+                        segment.find_first_of("/%") == std::string_view::npos;
+  bool printable = true;
+  for (const char c : segment) printable &= c > ' ' && c != 0x7f;
+  if (harmless && printable) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("the {} cannot be part of a path", what));
+}
+
+}  // namespace
+
+std::string PercentEncode(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string encoded;
+  encoded.reserve(text.size());
+  for (const char c : text) {
+    if (IsUnreserved(c)) {
+      encoded.push_back(c);
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    encoded.push_back('%');
+    encoded.push_back(kDigits[byte >> 4]);
+    encoded.push_back(kDigits[byte & 15]);
+  }
+  return encoded;
+}
+
+absl::StatusOr<std::string> CollectionPath(const Resource& resource,
+                                           std::string_view name_space) {
+  const std::string_view root =
+      resource.api_version.find('/') == std::string_view::npos ? "api" : "apis";
+  std::string path = fmt::format("/{}/{}", root, resource.api_version);
+  if (!name_space.empty()) {
+    if (!resource.namespaced) {
+      return absl::InvalidArgumentError(
+          fmt::format("{} have no namespace", resource.plural));
+    }
+    LATCHKEY_RETURN_IF_ERROR(CheckSegment("namespace", name_space));
+    path += "/namespaces/" + PercentEncode(name_space);
+  }
+  path.append("/").append(resource.plural);
+  return path;
+}
+
+absl::StatusOr<std::string> ObjectPath(const Resource& resource,
+                                       const ObjectName& name,
+                                       std::string_view subresource) {
+  if (resource.namespaced && name.name_space.empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("one of the {} needs a namespace", resource.plural));
+  }
+  LATCHKEY_ASSIGN_OR_RETURN(std::string path,
+                            CollectionPath(resource, name.name_space));
+  LATCHKEY_RETURN_IF_ERROR(CheckSegment("name", name.name));
+  path += "/" + PercentEncode(name.name);
+  if (!subresource.empty()) {
+    LATCHKEY_RETURN_IF_ERROR(CheckSegment("subresource", subresource));
+    path += "/" + PercentEncode(subresource);
+  }
+  return path;
+}
+
+std::string QueryString(
+    const std::vector<std::pair<std::string_view, std::string>>& pairs) {
+  std::string query;
+  for (const auto& [name, value] : pairs) {
+    if (value.empty()) continue;
+    query.push_back(query.empty() ? '?' : '&');
+    query.append(name).append("=").append(PercentEncode(value));
+  }
+  return query;
+}
+
+}  // namespace latchkey
