@@ -29,7 +29,8 @@ endfunction()
 # One test program a test file, named after its path. LABEL is unit (the
 # default), grpc (crosses gRPC's threads, left out under TSan) or e2e (needs
 # the real control plane). An e2e program is one CTest test, since its cases
-# share one control plane, and runs alone; the others are one CTest test a case.
+# share one control plane, and runs alone, after the quick ones (COST); the
+# others are one CTest test a case.
 function(latchkey_test source)
   cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "DEPS;SOURCES" ${ARGN})
   if(NOT ARG_LABEL)
@@ -45,7 +46,7 @@ function(latchkey_test source)
                         GTest::gmock_main latchkey_warnings)
   if(ARG_LABEL STREQUAL "e2e")
     add_test(NAME ${target} COMMAND ${target})
-    set_tests_properties(${target} PROPERTIES LABELS e2e RUN_SERIAL ON
+    set_tests_properties(${target} PROPERTIES LABELS e2e RUN_SERIAL ON COST -1
                          TIMEOUT ${ARG_TIMEOUT})
   else()
     gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60

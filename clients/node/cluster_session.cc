@@ -1,0 +1,79 @@
+#include "clients/node/cluster_session.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/refusal.h"
+
+namespace latchkey {
+
+ClusterSession::ClusterSession(const BootstrapGrant& grant,
+                               const KubernetesClientFactory& factory,
+                               Pace& pace)
+    : grant_(grant), factory_(factory), pace_(pace), backoff_(pace) {}
+
+const std::string& ClusterSession::api_server() const {
+  return grant_.api_servers[server_];
+}
+
+absl::StatusOr<KubernetesClient*> ClusterSession::Client() {
+  if (client_ == nullptr) {
+    auto client = factory_(
+        {.url = api_server(), .ca_pem = grant_.ca_pem, .token = grant_.token});
+    if (!client.ok()) {
+      return absl::PermissionDeniedError(
+          fmt::format("the API server that was named cannot be used: {}",
+                      std::string(client.status().message())));
+    }
+    client_ = *std::move(client);
+  }
+  return client_.get();
+}
+
+void ClusterSession::Succeeded() {
+  turned_away_since_.reset();
+  backoff_.Reset();
+}
+
+absl::StatusOr<absl::Duration> ClusterSession::Failed(
+    const absl::Status& error) {
+  const auto hopeless = [&](std::string_view what) {
+    return absl::PermissionDeniedError(fmt::format(
+        "{} {}: {}", api_server(), what, std::string(error.message())));
+  };
+  switch (error.code()) {
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied: {
+      const absl::Duration now = pace_.Elapsed();
+      if (!turned_away_since_) turned_away_since_ = now;
+      if (now - *turned_away_since_ >= kPatience) {
+        return hopeless(absl::IsUnauthenticated(error)
+                            ? "does not accept the bootstrap token"
+                            : "does not let the bootstrap token do this");
+      }
+      break;
+    }
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+      // Nobody there, as far as can be told from here: ask the next.
+      turned_away_since_.reset();
+      server_ = (server_ + 1) % grant_.api_servers.size();
+      client_.reset();
+      break;
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kUnknown:
+    case absl::StatusCode::kDataLoss:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kResourceExhausted:
+      turned_away_since_.reset();
+      break;
+    default:
+      return hopeless("refuses");
+  }
+  return backoff_.Next(RetryAfterOf(error).value_or(absl::ZeroDuration()));
+}
+
+}  // namespace latchkey

@@ -1,0 +1,37 @@
+// A BrokerClient over gRPC and TLS.
+
+#ifndef LATCHKEY_CLIENTS_NODE_GRPC_BROKER_CLIENT_H_
+#define LATCHKEY_CLIENTS_NODE_GRPC_BROKER_CLIENT_H_
+
+#include <memory>
+#include <string>
+
+#include "clients/node/broker_client.h"
+
+namespace latchkey {
+
+struct BrokerEndpoint {
+  std::string address;  // host:port
+  // The authorities that the broker's certificate may come from, and no others.
+  std::string ca_pem;
+  // The name that the certificate must have; empty: the host.
+  std::string server_name;
+};
+
+class GrpcBrokerClient final : public BrokerClient {
+ public:
+  // Connects to nobody yet.
+  explicit GrpcBrokerClient(const BrokerEndpoint& endpoint);
+  ~GrpcBrokerClient() override;
+
+  absl::StatusOr<BootstrapGrant> Claim(const NodeClaim& claim,
+                                       absl::Duration timeout) override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_CLIENTS_NODE_GRPC_BROKER_CLIENT_H_

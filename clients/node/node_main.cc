@@ -1,0 +1,3 @@
+#include "clients/node/run_join.h"
+
+int main(int argc, char** argv) { return latchkey::RunJoin(argc, argv); }

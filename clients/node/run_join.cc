@@ -1,0 +1,122 @@
+#include "clients/node/run_join.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "clients/files/read_file.h"
+#include "clients/node/api_server_client.h"
+#include "clients/node/join_config.h"
+#include "clients/node/join_report.h"
+#include "core/config_reader.h"
+#include "core/status_macros.h"
+
+namespace latchkey {
+namespace {
+
+constexpr char kDescription[] =
+    "Joins this machine to its Kubernetes cluster: exchanges the ticket, gets "
+    "the certificate, writes what the kubelet reads.\n"
+    "Exit codes: 0 joined, now or before; 1 this machine's files, or a bug; 2 "
+    "bad configuration; 3 refused, do not retry; 4 not in time, run it again.";
+
+// Keys and tokens are in memory: no dump of it, no file that others can read.
+void Harden() {
+  const rlimit none = {};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
+  umask(077);
+  struct sigaction ignore = {};
+  ignore.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &ignore, nullptr);
+}
+
+JoinEnvironment ReadEnvironment() {
+  JoinEnvironment environment;
+  std::array<char, HOST_NAME_MAX + 1> name = {};
+  if (gethostname(name.data(), name.size() - 1) == 0) {
+    environment.host_name = name.data();
+  }
+  if (const char* folder = getenv("CREDENTIALS_DIRECTORY")) {
+    environment.credentials_dir = folder;
+  }
+  return environment;
+}
+
+absl::StatusOr<JoinConfig> LoadConfig(const std::string& path) {
+  const auto text = ReadFileBounded(path, ConfigDocument::kMaxBytes);
+  if (!text.ok()) {
+    return absl::InvalidArgumentError(std::string(text.status().message()));
+  }
+  return ParseJoinConfig(path, *text, ReadEnvironment());
+}
+
+absl::StatusOr<JoinResult> Join(const JoinConfig& config, const Clock& clock,
+                                ReportFormat format) {
+  std::unique_ptr<GrpcBrokerClient> broker;
+  if (config.broker)
+    broker = std::make_unique<GrpcBrokerClient>(*config.broker);
+  NodeFiles files(config.output);
+  SystemPace pace;
+  return NodeJoiner(
+             config.plan,
+             {.broker = broker.get(),
+              .api_servers = MakeApiServerClient,
+              .files = files,
+              .clock = clock,
+              .pace = pace,
+              .on_progress =
+                  [&](const JoinProgress& progress) {
+                    fputs(ReportLine(format, progress, clock.Now()).c_str(),
+                          stderr);
+                  }})
+      .Run();
+}
+
+}  // namespace
+
+int RunJoin(int argc, char** argv) {
+  Harden();
+  std::string config_path = "/etc/latchkey/join.yaml";
+  bool json = false;
+  CLI::App app{kDescription, "latchkey-join"};
+  app.add_option("--config", config_path, "the configuration file")
+      ->capture_default_str();
+  app.add_flag("--json", json,
+               "report in JSON, one object a line, on a terminal too");
+  app.set_version_flag("--version", LATCHKEY_VERSION);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const bool asked_for = app.exit(error) == 0;  // --help, --version
+    return static_cast<int>(asked_for ? JoinVerdict::kJoined
+                                      : JoinVerdict::kBadConfiguration);
+  }
+
+  const ReportFormat format = json || isatty(STDERR_FILENO) == 0
+                                  ? ReportFormat::kJson
+                                  : ReportFormat::kText;
+  const SystemClock clock;
+  const auto config = LoadConfig(config_path);
+  absl::StatusOr<JoinResult> result = config.status();
+  if (config.ok()) {
+    result = Join(*config, clock, format);
+  }
+  fputs(VerdictLine(format, config.ok() ? config->plan.node_name : "", result,
+                    clock.Now())
+            .c_str(),
+        stderr);
+  return static_cast<int>(VerdictOf(result.status()));
+}
+
+}  // namespace latchkey
