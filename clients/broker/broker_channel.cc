@@ -11,7 +11,14 @@
 namespace latchkey {
 namespace {
 
-absl::Status CheckIdentity(const BrokerChannelOptions& options) {
+// The largest answer has a certificate bundle in it.
+constexpr int kMaxAnswerBytes = 4 << 20;
+
+}  // namespace
+
+absl::Status CheckBrokerChannelOptions(const BrokerChannelOptions& options) {
+  LATCHKEY_RETURN_IF_ERROR(
+      Certificate::ParseAll(options.certificate_authorities).status());
   if (options.certificate_pem.empty() && options.private_key_pem.empty()) {
     return absl::OkStatus();
   }
@@ -27,13 +34,8 @@ absl::Status CheckIdentity(const BrokerChannelOptions& options) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenBrokerChannel(
+std::shared_ptr<grpc::Channel> OpenBrokerChannel(
     const BrokerChannelOptions& options) {
-  LATCHKEY_RETURN_IF_ERROR(
-      Certificate::ParseAll(options.certificate_authorities).status());
-  LATCHKEY_RETURN_IF_ERROR(CheckIdentity(options));
   grpc::SslCredentialsOptions tls;
   tls.pem_root_certs = options.certificate_authorities;
   tls.pem_cert_chain = options.certificate_pem;
@@ -42,8 +44,13 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenBrokerChannel(
   if (!options.server_name.empty()) {
     arguments.SetSslTargetNameOverride(options.server_name);
   }
-  // The callers retry by themselves, with their own verdicts.
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, kMaxAnswerBytes);
+  arguments.SetUserAgentPrefix(options.user_agent);
   return grpc::CreateCustomChannel(options.endpoint, grpc::SslCredentials(tls),
                                    arguments);
 }

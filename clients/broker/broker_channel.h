@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include <absl/status/statusor.h>
+#include <absl/status/status.h>
 #include <grpcpp/channel.h>
 
 #include "core/secret_string.h"
@@ -23,11 +23,16 @@ struct BrokerChannelOptions {
   // The caller's own certificate and key, both or neither.
   std::string certificate_pem;
   SecretString private_key_pem;
+  std::string user_agent = "latchkey";
 };
 
-// Opens no connection yet. kInvalidArgument if the PEM texts are none, or the
-// key is not the certificate's: gRPC itself would only fail the handshake.
-absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenBrokerChannel(
+// kInvalidArgument if the PEM texts are none, or the key is not the
+// certificate's: gRPC itself would only fail each handshake.
+absl::Status CheckBrokerChannelOptions(const BrokerChannelOptions& options);
+
+// Opens no connection yet. Retries nothing; a connection that failed is tried
+// again with the next call, not a doubled minute later. Uses no proxy.
+std::shared_ptr<grpc::Channel> OpenBrokerChannel(
     const BrokerChannelOptions& options);
 
 }  // namespace latchkey

@@ -11,7 +11,8 @@ namespace latchkey {
 
 // The same code and message, with the reason and metadata of ErrorInfo and the
 // delay of RetryInfo, where the broker sent them (ReasonOf, MetadataOf,
-// RetryAfterOf). Details that do not parse are ignored.
+// RetryAfterOf), cut to five minutes: a broken server must not put a caller to
+// sleep for good. Details that do not parse are ignored.
 absl::Status FromGrpcStatus(const grpc::Status& status);
 
 }  // namespace latchkey

@@ -92,7 +92,8 @@ absl::StatusOr<v1::IssueTokenRequest> RequestOf(const IssueFlags& flags) {
 absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelOf(
     const CtlConfig& config) {
   BrokerChannelOptions options{.endpoint = config.endpoint,
-                               .server_name = config.server_name};
+                               .server_name = config.server_name,
+                               .user_agent = "latchkeyctl"};
   LATCHKEY_ASSIGN_OR_RETURN(options.certificate_authorities,
                             ReadFileBounded(config.ca_file, kMaxPemBytes));
   LATCHKEY_ASSIGN_OR_RETURN(
@@ -102,6 +103,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelOf(
       std::string key, ReadFileBounded(config.private_key_file, kMaxPemBytes));
   options.private_key_pem = SecretString(key);
   Wipe(key);
+  LATCHKEY_RETURN_IF_ERROR(CheckBrokerChannelOptions(options));
   return OpenBrokerChannel(options);
 }
 

@@ -7,37 +7,14 @@
 #include <absl/time/clock.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/support/channel_arguments.h>
 
-#include "clients/node/grpc_error.h"
+#include "clients/broker/broker_channel.h"
+#include "clients/broker/grpc_error.h"
 #include "core/status_macros.h"
 #include "latchkey/v1/node_bootstrap.grpc.pb.h"
 
 namespace latchkey {
 namespace {
-
-std::shared_ptr<grpc::Channel> MakeChannel(const BrokerEndpoint& endpoint) {
-  grpc::SslCredentialsOptions tls;
-  tls.pem_root_certs = endpoint.ca_pem;
-  grpc::ChannelArguments arguments;
-  if (!endpoint.server_name.empty()) {
-    arguments.SetSslTargetNameOverride(endpoint.server_name);
-  }
-  // The caller retries, and says so; a connection that failed is tried again
-  // when the caller comes back, not a doubled minute later.
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  // Like the client of the API server: no proxy that nobody configured.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetInt(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, 4 << 20);
-  arguments.SetUserAgentPrefix("latchkey-join");
-  return grpc::CreateCustomChannel(endpoint.address, grpc::SslCredentials(tls),
-                                   arguments);
-}
 
 absl::StatusOr<BootstrapGrant> ToGrant(const v1::ClaimTokenResponse& response) {
   const auto senseless = [](std::string_view why) {
@@ -67,8 +44,11 @@ struct GrpcBrokerClient::State {
 };
 
 GrpcBrokerClient::GrpcBrokerClient(const BrokerEndpoint& endpoint)
-    : state_(std::make_unique<State>(
-          State{v1::NodeBootstrap::NewStub(MakeChannel(endpoint))})) {}
+    : state_(std::make_unique<State>(State{v1::NodeBootstrap::NewStub(
+          OpenBrokerChannel({.endpoint = endpoint.address,
+                             .certificate_authorities = endpoint.ca_pem,
+                             .server_name = endpoint.server_name,
+                             .user_agent = "latchkey-join"}))})) {}
 GrpcBrokerClient::~GrpcBrokerClient() = default;
 
 absl::StatusOr<BootstrapGrant> GrpcBrokerClient::Claim(const NodeClaim& claim,

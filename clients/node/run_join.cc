@@ -1,12 +1,8 @@
 #include "clients/node/run_join.h"
 
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -18,8 +14,10 @@
 #include "clients/node/api_server_client.h"
 #include "clients/node/join_config.h"
 #include "clients/node/join_report.h"
+#include "clients/process/process_hardening.h"
 #include "core/config_reader.h"
 #include "core/status_macros.h"
+#include "core/version.h"
 
 namespace latchkey {
 namespace {
@@ -29,17 +27,6 @@ constexpr char kDescription[] =
     "the certificate, writes what the kubelet reads.\n"
     "Exit codes: 0 joined, now or before; 1 this machine's files, or a bug; 2 "
     "bad configuration; 3 refused, do not retry; 4 not in time, run it again.";
-
-// Keys and tokens are in memory: no dump of it, no file that others can read.
-void Harden() {
-  const rlimit none = {};
-  setrlimit(RLIMIT_CORE, &none);
-  prctl(PR_SET_DUMPABLE, 0);
-  umask(077);
-  struct sigaction ignore = {};
-  ignore.sa_handler = SIG_IGN;
-  sigaction(SIGPIPE, &ignore, nullptr);
-}
 
 JoinEnvironment ReadEnvironment() {
   JoinEnvironment environment;
@@ -86,7 +73,7 @@ absl::StatusOr<JoinResult> Join(const JoinConfig& config, const Clock& clock,
 }  // namespace
 
 int RunJoin(int argc, char** argv) {
-  Harden();
+  HardenProcess();
   std::string config_path = "/etc/latchkey/join.yaml";
   bool json = false;
   CLI::App app{kDescription, "latchkey-join"};
@@ -94,7 +81,7 @@ int RunJoin(int argc, char** argv) {
       ->capture_default_str();
   app.add_flag("--json", json,
                "report in JSON, one object a line, on a terminal too");
-  app.set_version_flag("--version", LATCHKEY_VERSION);
+  app.set_version_flag("--version", kVersion);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

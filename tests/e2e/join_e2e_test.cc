@@ -37,7 +37,8 @@ class JoinE2eTest : public JoinTest {
 TEST_F(JoinE2eTest, AMachineJoinsWithATicketFromTheCommandLine) {
   const auto broker = StartBroker();
   const TempDir desk;
-  const IdentityFiles identity = pki().Save("autoscaler", pki().Client(kAutoscaler));
+  const IdentityFiles identity =
+      pki().Save("autoscaler", pki().Client(kAutoscaler));
   const std::string config = desk.Write(
       "latchkeyctl.yaml",
       fmt::format("broker: {{endpoint: \"{}\", ca_file: {}}}\n"
@@ -57,9 +58,9 @@ TEST_F(JoinE2eTest, AMachineJoinsWithATicketFromTheCommandLine) {
   machine.UseTicket(pki(), broker->node_endpoint(), ticket);
   const ProgramResult joined = machine.Join();
   ASSERT_EQ(joined.exit_code, 0) << joined.out << joined.err;
-  EXPECT_THAT(WhoAmI(machine.kubeconfig()),
-              AllOf(HasSubstr("system:node:worker-cli"),
-                    HasSubstr("system:nodes")));
+  EXPECT_THAT(
+      WhoAmI(machine.kubeconfig()),
+      AllOf(HasSubstr("system:node:worker-cli"), HasSubstr("system:nodes")));
   EXPECT_EQ((joined.out + joined.err).find(ticket), std::string::npos);
 
   // Spent: a tombstone with the certificate's fingerprint, and no way in.
@@ -100,13 +101,11 @@ TEST_F(JoinE2eTest, EveryKindOfKeyJoins) {
     Machine machine(name);
     machine.UseTicket(pki(), broker->node_endpoint(),
                       IssueTicket(*broker, name));
-    machine.dir().Write("join.yaml",
-                        ReadFile(machine.dir().File("join.yaml")) +
-                            "key_type: " + type + "\n");
+    machine.dir().Write("join.yaml", ReadFile(machine.dir().File("join.yaml")) +
+                                         "key_type: " + type + "\n");
     const ProgramResult joined = machine.Join();
     ASSERT_EQ(joined.exit_code, 0) << joined.out << joined.err;
-    EXPECT_THAT(WhoAmI(machine.kubeconfig()),
-                HasSubstr("system:node:" + name));
+    EXPECT_THAT(WhoAmI(machine.kubeconfig()), HasSubstr("system:node:" + name));
   }
 }
 

@@ -40,9 +40,9 @@ std::unique_ptr<latchkey::KubernetesClient> MakeClient(
 void Machine::UseTicket(const TestPki& pki, const std::string& broker,
                         const std::string& ticket) {
   const std::string file = dir_.Write("ticket", ticket + "\n");
-  WriteConfig(fmt::format(
-      "broker:\n  endpoint: {}\n  ca_file: {}\nticket_file: {}\n", broker,
-      pki.ca_file(), file));
+  WriteConfig(
+      fmt::format("broker:\n  endpoint: {}\n  ca_file: {}\nticket_file: {}\n",
+                  broker, pki.ca_file(), file));
 }
 
 void Machine::UseToken(const std::string& api_server,
@@ -138,19 +138,17 @@ std::shared_ptr<grpc::Channel> JoinTest::ProvisionerChannel(
     const BrokerProcess& broker, const std::string& who) {
   const latchkey::IssuedIdentity identity = pki_.Client(who);
   return latchkey::OpenBrokerChannel(
-             {.endpoint = broker.provisioner_endpoint(),
-              .certificate_authorities = pki_.ca_pem(),
-              .certificate_pem = identity.certificate_pem,
-              .private_key_pem = identity.private_key_pem})
-      .value();
+      {.endpoint = broker.provisioner_endpoint(),
+       .certificate_authorities = pki_.ca_pem(),
+       .certificate_pem = identity.certificate_pem,
+       .private_key_pem = identity.private_key_pem});
 }
 
 std::shared_ptr<grpc::Channel> JoinTest::NodeChannel(
     const BrokerProcess& broker) {
   return latchkey::OpenBrokerChannel(
-             {.endpoint = broker.node_endpoint(),
-              .certificate_authorities = pki_.ca_pem()})
-      .value();
+      {.endpoint = broker.node_endpoint(),
+       .certificate_authorities = pki_.ca_pem()});
 }
 
 absl::StatusOr<latchkey::v1::IssueTokenResponse> JoinTest::Issue(
@@ -160,8 +158,8 @@ absl::StatusOr<latchkey::v1::IssueTokenResponse> JoinTest::Issue(
   SetDeadline(context);
   latchkey::v1::IssueTokenResponse response;
   const absl::Status status = latchkey::FromGrpcStatus(
-      latchkey::v1::TokenBroker::NewStub(channel)->IssueToken(
-          &context, request, &response));
+      latchkey::v1::TokenBroker::NewStub(channel)->IssueToken(&context, request,
+                                                              &response));
   if (!status.ok()) return status;
   return response;
 }

@@ -65,7 +65,8 @@ class JoinTest : public ControlPlaneTest {
   // No secret that the test knows of may be in any log.
   void TearDown() override;
 
-  std::unique_ptr<BrokerProcess> StartBroker(BrokerProcess::Options options = {});
+  std::unique_ptr<BrokerProcess> StartBroker(
+      BrokerProcess::Options options = {});
 
   // gRPC calls, with the autoscaler's certificate or with none.
   std::shared_ptr<grpc::Channel> ProvisionerChannel(
@@ -112,7 +113,9 @@ class JoinTest : public ControlPlaneTest {
 
   const TestPki& pki() const { return pki_; }
   std::string cluster_ca_file() { return cluster().Path("pki/ca.crt"); }
-  std::string broker_kubeconfig() const { return dir_.File("broker.kubeconfig"); }
+  std::string broker_kubeconfig() const {
+    return dir_.File("broker.kubeconfig");
+  }
   static latchkey::PrivateKey NewKey();
 
  private:
