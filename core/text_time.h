@@ -16,7 +16,8 @@ namespace latchkey {
 // 2026-01-02T15:04:05Z. Fractions are cut off.
 std::string FormatRfc3339(absl::Time time);
 
-// RFC 3339, with fractions or a numeric offset too. Else kInvalidArgument.
+// RFC 3339 to the letter, in upper case, with fractions or a numeric offset
+// too. Else kInvalidArgument.
 absl::StatusOr<absl::Time> ParseRfc3339(std::string_view text);
 
 // A positive duration such as 90s, 15m, 1h30m. Else kInvalidArgument.

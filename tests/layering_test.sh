@@ -48,11 +48,13 @@ wall '<openssl/' OpenSSL crypto/
 wall '<curl/' libcurl clients/http/
 wall '<yaml-cpp/' yaml-cpp core/config_reader.cc
 wall '<zlib.h>' zlib core/ticket.cc
-wall '<(grpc|grpcpp)/|\.grpc\.pb\.h' gRPC services/ server/ clients/node/
-wall '"latchkey/v1/' 'the latchkey.v1 messages' services/ server/ clients/node/
-wall '"google/rpc/' 'the google.rpc messages' services/ server/ clients/node/
+wall '<(grpc|grpcpp)/|\.grpc\.pb\.h' gRPC services/ server/ clients/broker/ \
+  clients/node/ clients/ctl/
+wall '"latchkey/v1/' 'the latchkey.v1 messages' services/ server/ clients/node/ \
+  clients/ctl/
+wall '"google/rpc/' 'the google.rpc messages' services/ clients/broker/
 wall '"kubernetes/' 'the Kubernetes messages' clients/kubernetes/ storage/ \
   services/ devcluster/
-wall '<CLI/' CLI11 server/ clients/node/
+wall '<CLI/' CLI11 server/ clients/node/ clients/ctl/
 
 exit $status

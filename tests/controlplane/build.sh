@@ -16,7 +16,7 @@ case $1 in
 esac
 cd "$(dirname "$0")"
 
-# The first field after the word at the start of a line of go.mod.
+# go.mod says which Go is needed and which Kubernetes this is.
 wanted=$(awk '$1 == "go" { print $2; exit }' go.mod)
 kubernetes=$(awk '$1 == "k8s.io/kubernetes" { print $2; exit }' go.mod)
 
@@ -30,7 +30,10 @@ go=$(command -v "${GO:-go}") || {
 export GOTOOLCHAIN=local
 
 # Asked outside of the module, because an older go refuses any answer inside.
-found=$(cd / && "$go" env GOVERSION) || exit 1
+found=$(cd / && "$go" env GOVERSION) || {
+  echo "build.sh: $go does not answer: Go $wanted or newer is needed" >&2
+  exit 1
+}
 oldest=$(printf '%s\n' "$wanted" "${found#go}" | sort -V | head -n 1)
 if [ "$oldest" != "$wanted" ]; then
   echo "build.sh: Go $wanted or newer is needed, and $go is $found" >&2

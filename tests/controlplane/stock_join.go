@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -60,6 +61,8 @@ func parseJoinOptions(args []string) (joinOptions, error) {
 		return o, fmt.Errorf("exactly one of --kubeconfig and --bootstrap-kubeconfig is needed")
 	case o.count < 1 || o.parallel < 1:
 		return o, fmt.Errorf("--count and --parallel start at 1")
+	case o.ownConnection && o.bootstrapKubeconfig != "":
+		return o, fmt.Errorf("--own-connection needs --kubeconfig")
 	case o.nodeName != "" && o.count != 1:
 		return o, fmt.Errorf("--node-name is for one node")
 	}
@@ -78,6 +81,9 @@ func (o joinOptions) node(i int) string {
 // hold the protocol and the control plane, and no start of a kubelet.
 func runStockJoin(args []string) int {
 	options, err := parseJoinOptions(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "stock-join:", err)
 		return 2

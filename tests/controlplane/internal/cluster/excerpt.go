@@ -20,6 +20,10 @@ const (
 // that a command prints before it logs.
 var trouble = regexp.MustCompile(`^[EF][0-9]{4} |"level":"(error|fatal|panic)"|^(panic|fatal error|Error): |^Error|(?i)\b(cannot|failed|unable to|permission denied|no such file|already in use)\b`)
 
+// stackTrace matches what etcd adds to its errors: longer than all the rest, and
+// about its own source.
+var stackTrace = regexp.MustCompile(`,"stacktrace":"[^"]*"`)
+
 // excerpt returns the last lines of the log, from that offset on, that say what
 // went wrong, or the last lines at all if none does.
 func excerpt(path string, from int64) string {
@@ -63,6 +67,8 @@ func pickLines(text string) []string {
 	}
 	picked = picked[max(0, len(picked)-excerptLines):]
 	for i, line := range picked {
+		line = stackTrace.ReplaceAllString(line, "")
+		picked[i] = line
 		if len(line) > excerptWidth {
 			picked[i] = line[:excerptWidth] + "..."
 		}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -23,7 +24,11 @@ const KubeadmTokenGroup = "system:bootstrappers:kubeadm:default-node-token"
 
 // createObjects makes what kubeadm makes in a new cluster and a bare API server
 // lacks, as far as joining needs it. The names are kubeadm's.
-func createObjects(ctx context.Context, o options, url string, ca []byte) error {
+func createObjects(ctx context.Context, o options, url string) error {
+	ca, err := os.ReadFile(o.layout().pki("ca.crt"))
+	if err != nil {
+		return err
+	}
 	client, err := newClient(o.layout().adminKubeconfig())
 	if err != nil {
 		return err

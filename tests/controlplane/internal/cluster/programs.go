@@ -73,6 +73,9 @@ func apiserverArgs(o options, p ports) []string {
 		"--authorization-mode=Node,RBAC",
 		"--enable-bootstrap-token-auth",
 		"--enable-admission-plugins=NodeRestriction",
+		// Without it a server that is told to stop lets its watches go on for up to
+		// a minute; with it they are ended, and the stop takes no longer than this.
+		"--shutdown-watch-termination-grace-period=2s",
 	}
 	if o.goawayChance > 0 {
 		args = append(args, "--goaway-chance="+formatFloat(o.goawayChance))

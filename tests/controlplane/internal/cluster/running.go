@@ -23,7 +23,8 @@ func wholeFile() syscall.Flock_t {
 }
 
 // takeLock takes the lock, or returns nil if another process has it. Closing
-// the file gives it back.
+// the file gives it back, and so does closing any other opening of it in this
+// process: the holder must not ask who the holder is.
 func takeLock(l layout) (*os.File, error) {
 	file, err := os.OpenFile(l.supervisorLock(), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -57,29 +57,59 @@ func (s *supervisor) launch(index int) error {
 	return s.writePIDs()
 }
 
-// awaitReady returns when the program serves. It is an error if any program
-// ends before that, or the context does.
-func (s *supervisor) awaitReady(ctx context.Context, index int) error {
-	p := s.programs[index]
-	probing, cancel := context.WithCancel(ctx)
+// start brings all programs up, each when the one before it serves. meanwhile
+// runs while the last one is coming up, with the others there for it to use.
+func (s *supervisor) start(ctx context.Context, meanwhile func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.options.timeout)
+	defer cancel()
+	for index, p := range s.programs {
+		if err := s.launch(index); err != nil {
+			return err
+		}
+		if index == len(s.programs)-1 {
+			if err := s.await(ctx, meanwhile); err != nil {
+				return err
+			}
+		}
+		if err := s.await(ctx, func(ctx context.Context) error {
+			if err := poll(ctx, p.probe); err != nil {
+				return fmt.Errorf("%s is not ready after %s: %w; from its log:\n%s", p.name, s.options.timeout, err,
+					s.excerpt(s.children[index]))
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// await returns the outcome of do. It is an error if any program ends before
+// that, and errStopped if the context ended because of a stop: what is cut off
+// by one fails in many ways, none of them news.
+func (s *supervisor) await(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	outcome := make(chan error, 1)
-	go func() { outcome <- poll(probing, p.probe) }()
+	go func() { outcome <- do(ctx) }()
 	select {
 	case c := <-s.exits:
+		cancel()
+		<-outcome // do looks at the children
 		s.children[c.index] = nil
 		return fmt.Errorf("%s ended (%s) before the cluster was ready; from %s:\n%s", c.name, c.state,
-			s.options.layout().log(c.name), excerpt(s.options.layout().log(c.name), c.logFrom))
+			s.options.layout().log(c.name), s.excerpt(c))
 	case err := <-outcome:
-		if err == nil {
-			return nil
+		if err != nil && errors.Is(context.Cause(ctx), errStopped) {
+			return errStopped
 		}
-		if cause := context.Cause(ctx); errors.Is(cause, errStopped) {
-			return cause
-		}
-		return fmt.Errorf("%s is not ready after %s: %w; from its log:\n%s", p.name, s.options.timeout, err,
-			excerpt(s.options.layout().log(p.name), s.children[index].logFrom))
+		return err
 	}
+}
+
+// excerpt returns what the child logged of its troubles.
+func (s *supervisor) excerpt(c *child) string {
+	return excerpt(s.options.layout().log(c.name), c.logFrom)
 }
 
 // keep starts each program that dies again, until the context ends.

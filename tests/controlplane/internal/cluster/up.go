@@ -103,7 +103,8 @@ func supervise(o options, outcome *announcer) error {
 		s.stop()
 		_ = os.Remove(l.pids())
 	}()
-	if err := start(stopping, s, url); err != nil {
+	objects := func(ctx context.Context) error { return createObjects(ctx, o, url) }
+	if err := s.start(stopping, objects); err != nil {
 		if errors.Is(err, errStopped) {
 			outcome.say("%s", err)
 			return nil
@@ -127,75 +128,6 @@ func stopOnSignal(stop context.CancelCauseFunc) {
 		<-signals
 		stop(errStopped)
 	}()
-}
-
-// prepare makes all files that the programs need, and returns the address of
-// the API server. What an earlier run left is used again.
-func prepare(o options) (url string, p ports, err error) {
-	l := o.layout()
-	if err := os.RemoveAll(l.ready()); err != nil {
-		return "", p, err
-	}
-	if err := awaitOrphans(l, stopPatience); err != nil {
-		return "", p, err
-	}
-	if err := writeFile(l.options(), []byte(o.shapeLine()+"\n"), 0o644); err != nil {
-		return "", p, err
-	}
-	if err := writeFile(l.supervisorPid(), fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
-		return "", p, err
-	}
-	if err := ensurePKI(l); err != nil {
-		return "", p, err
-	}
-	if p, err = choosePorts(l.ports()); err != nil {
-		return "", p, err
-	}
-	url = fmt.Sprintf("https://127.0.0.1:%d", p.apiserver)
-	if err := writeCertificateKubeconfig(l, l.adminKubeconfig(), url, "admin"); err != nil {
-		return "", p, err
-	}
-	if err := writeCertificateKubeconfig(l, l.managerKubeconfig(), url, "controller-manager"); err != nil {
-		return "", p, err
-	}
-	if err := writeFile(l.auditPolicy(), []byte(auditPolicy), 0o644); err != nil {
-		return "", p, err
-	}
-	return url, p, writeFile(l.endpoint(), []byte(url+"\n"), 0o644)
-}
-
-// start brings all programs up, each when the one before it serves. The objects
-// are made while the last one, which needs none of them, is coming up.
-func start(ctx context.Context, s *supervisor, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.options.timeout)
-	defer cancel()
-	last := len(s.programs) - 1
-	for index := range s.programs {
-		if err := s.launch(index); err != nil {
-			return err
-		}
-		if index == last {
-			if err := publish(ctx, s.options, url); err != nil {
-				return err
-			}
-		}
-		if err := s.awaitReady(ctx, index); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func publish(ctx context.Context, o options, url string) error {
-	ca, err := os.ReadFile(o.layout().pki("ca.crt"))
-	if err != nil {
-		return err
-	}
-	err = createObjects(ctx, o, url, ca)
-	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errStopped) {
-		return cause
-	}
-	return err
 }
 
 // alreadyRunning waits until the cluster that another process runs is ready. It
@@ -229,29 +161,4 @@ func alreadyRunning(o options, outcome *announcer) error {
 	}
 	outcome.say("already running %s", strings.TrimSpace(string(url)))
 	return nil
-}
-
-// announcer tells how the start went, once: to standard output, or standard
-// error if it failed, and to the file that --ready-fd names.
-type announcer struct{ file *os.File }
-
-func (a *announcer) say(format string, args ...any) {
-	text := fmt.Sprintf(format+"\n", args...)
-	fmt.Print(text)
-	a.tell(text)
-}
-
-func (a *announcer) failed(err error) {
-	text := fmt.Sprintf("failed: %s\n", err)
-	fmt.Fprint(os.Stderr, text)
-	a.tell(text)
-}
-
-func (a *announcer) tell(text string) {
-	if a.file == nil {
-		return
-	}
-	_, _ = a.file.WriteString(text) // whoever asked may be gone
-	_ = a.file.Close()
-	a.file = nil
 }

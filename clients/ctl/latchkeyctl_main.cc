@@ -1,0 +1,3 @@
+#include "clients/ctl/run_ctl.h"
+
+int main(int argc, char** argv) { return latchkey::RunCtl(argc, argv); }

@@ -1,0 +1,123 @@
+#include "server/broker.h"
+
+#include <string>
+#include <utility>
+
+#include <absl/status/status.h>
+
+#include "clients/files/read_file.h"
+#include "clients/kubernetes/http_kubernetes_client.h"
+#include "clients/kubernetes/retrying_kubernetes_client.h"
+#include "core/status_macros.h"
+#include "core/thread_pool.h"
+#include "crypto/certificate.h"
+#include "server/grpc_listener.h"
+#include "services/csr_approver.h"
+#include "services/join_controller.h"
+#include "services/misuse.h"
+#include "services/node_bootstrap_service.h"
+#include "services/token_broker.h"
+#include "services/token_broker_service.h"
+#include "services/token_upkeep.h"
+#include "storage/kubernetes_token_store.h"
+
+namespace latchkey {
+
+// In dependency order, so that each part goes before what it stands on: first
+// the ports, then the calls in hand, then the watches.
+struct Broker::Parts {
+  Parts(const BrokerConfig& config, const Clock& clock,
+        std::unique_ptr<KubernetesClient> kubernetes,
+        ClusterEndpoints endpoints)
+      : client(std::move(kubernetes)),
+        cluster(std::move(endpoints)),
+        store(*client),
+        policy(config.policy),
+        misuse(store, policy, clock),
+        token_broker({.token_group = config.token_group,
+                      .join_window = config.join_window},
+                     store, policy, misuse, clock),
+        approver({.token_group = config.token_group}, *client, store, misuse,
+                 clock),
+        upkeep({.fetch_grace = config.fetch_grace}, *client, store, clock),
+        controller({}, *client, approver, upkeep, clock),
+        pool({.threads = static_cast<size_t>(config.max_calls),
+              .max_queued = static_cast<size_t>(config.max_waiting_calls)}),
+        provisioner_service(token_broker, cluster, pool),
+        node_service(token_broker, cluster, pool) {}
+
+  std::unique_ptr<KubernetesClient> client;
+  ClusterEndpoints cluster;
+  KubernetesTokenStore store;
+  Policy policy;
+  MisuseGuard misuse;
+  TokenBroker token_broker;
+  CsrApprover approver;
+  TokenUpkeep upkeep;
+  JoinController controller;
+  ThreadPool pool;
+  TokenBrokerService provisioner_service;
+  NodeBootstrapService node_service;
+  std::unique_ptr<GrpcListener> provisioner_port;
+  std::unique_ptr<GrpcListener> node_port;
+};
+
+namespace {
+
+// What machines are told: as configured, else as the broker itself does it.
+absl::StatusOr<ClusterEndpoints> EndpointsOf(const BrokerConfig& config,
+                                             const std::string& own_server,
+                                             const std::string& own_ca) {
+  ClusterEndpoints endpoints{.api_servers = config.api_servers,
+                             .certificate_authorities = own_ca,
+                             .name = config.cluster_name};
+  if (endpoints.api_servers.empty()) endpoints.api_servers = {own_server};
+  if (!config.cluster_ca_file.empty()) {
+    LATCHKEY_ASSIGN_OR_RETURN(
+        endpoints.certificate_authorities,
+        ReadFileBounded(config.cluster_ca_file, Certificate::kMaxPemBytes));
+  }
+  LATCHKEY_RETURN_IF_ERROR(
+      Certificate::ParseAll(endpoints.certificate_authorities).status());
+  return endpoints;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Broker>> Broker::Start(
+    const BrokerConfig& config, const Clock& clock) {
+  LATCHKEY_ASSIGN_OR_RETURN(ClusterAccess access, OpenCluster(config));
+  LATCHKEY_ASSIGN_OR_RETURN(
+      ClusterEndpoints endpoints,
+      EndpointsOf(config, access.server, access.certificate_authorities));
+  auto parts = std::make_unique<Parts>(config, clock, std::move(access.client),
+                                       std::move(endpoints));
+  LATCHKEY_ASSIGN_OR_RETURN(
+      parts->provisioner_port,
+      GrpcListener::Start(config.provisioner_api, ClientCertificates::kRequired,
+                          parts->provisioner_service));
+  LATCHKEY_ASSIGN_OR_RETURN(
+      parts->node_port,
+      GrpcListener::Start(config.node_api, ClientCertificates::kNotAsked,
+                          parts->node_service));
+  return std::unique_ptr<Broker>(new Broker(std::move(parts)));
+}
+
+Broker::Broker(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Broker::~Broker() = default;
+
+int Broker::provisioner_port() const {
+  return parts_->provisioner_port->port();
+}
+
+int Broker::node_port() const { return parts_->node_port->port(); }
+
+bool Broker::ReportHealth() {
+  const bool serving = parts_->controller.fresh();
+  parts_->provisioner_port->SetServing(serving);
+  parts_->node_port->SetServing(serving);
+  return serving;
+}
+
+}  // namespace latchkey

@@ -1,0 +1,48 @@
+// The broker, whole: everything wired together, running while this exists.
+
+#ifndef LATCHKEY_SERVER_BROKER_H_
+#define LATCHKEY_SERVER_BROKER_H_
+
+#include <memory>
+
+#include <absl/status/statusor.h>
+
+#include "core/clock.h"
+#include "server/broker_config.h"
+
+namespace latchkey {
+
+class Broker {
+ public:
+  // Opens both ports and begins to watch the cluster. An API server that cannot
+  // be reached yet is no error here: the broker says NOT_SERVING on its health
+  // service until it is. `clock` must outlive the broker.
+  //
+  // kInvalidArgument: a file that the configuration names cannot be used.
+  // kUnavailable: a port is taken.
+  static absl::StatusOr<std::unique_ptr<Broker>> Start(
+      const BrokerConfig& config, const Clock& clock);
+
+  Broker(const Broker&) = delete;
+  Broker& operator=(const Broker&) = delete;
+  // Refuses new calls, gives those in hand five seconds, and stops.
+  ~Broker();
+
+  // The ports that are really listened on.
+  int provisioner_port() const;
+  int node_port() const;
+
+  // Tells the health services of both ports (grpc.health.v1) how things stand,
+  // and answers it: SERVING (true) while the watches on CSRs and records are up
+  // to date. To be called a few times a second.
+  bool ReportHealth();
+
+ private:
+  struct Parts;
+  explicit Broker(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_SERVER_BROKER_H_

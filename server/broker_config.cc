@@ -1,0 +1,175 @@
+#include "server/broker_config.h"
+
+#include <algorithm>
+#include <memory>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "core/config_reader.h"
+#include "core/node_name.h"
+#include "core/status_macros.h"
+#include "core/token_scope.h"
+#include "services/token_broker.h"
+
+namespace latchkey {
+namespace {
+
+void CheckListen(const ConfigReader& section, std::string_view listen) {
+  const size_t colon = listen.rfind(':');
+  const std::string_view port =
+      colon == std::string_view::npos ? "" : listen.substr(colon + 1);
+  const bool digits = !port.empty() && port.size() <= 5 &&
+                      std::all_of(port.begin(), port.end(),
+                                  [](char c) { return c >= '0' && c <= '9'; });
+  if (!digits || colon == 0 || std::stoi(std::string(port)) > 65535) {
+    section.Mistake("listen", "not an address and port such as 127.0.0.1:7443");
+  }
+}
+
+ListenerConfig ReadListener(const ConfigReader& section,
+                            std::string_view default_listen, bool client_ca) {
+  ListenerConfig listener;
+  listener.listen = section.String("listen", default_listen);
+  CheckListen(section, listener.listen);
+  listener.certificate_file = section.RequiredString("certificate_file");
+  listener.private_key_file = section.RequiredString("private_key_file");
+  if (client_ca) {
+    listener.client_ca_file = section.RequiredString("client_ca_file");
+  }
+  return listener;
+}
+
+void ReadCluster(const ConfigReader& section, BrokerConfig& config) {
+  config.kubeconfig = section.String("kubeconfig", "");
+  config.cluster_name = section.String("name", "");
+  config.api_servers = section.Strings("api_servers");
+  config.cluster_ca_file = section.String("ca_file", "");
+  for (const std::string& url : config.api_servers) {
+    if (url.substr(0, 8) != "https://") {
+      section.Mistake("api_servers",
+                      "each is an https URL such as https://10.0.0.1:6443");
+    }
+  }
+}
+
+void ReadTokens(const ConfigReader& section, BrokerConfig& config) {
+  config.token_group = section.String("group", config.token_group);
+  if (!IsBootstrapGroup(config.token_group)) {
+    section.Mistake(
+        "group", "must match system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]");
+  }
+  config.join_window = section.Duration("join_window", config.join_window,
+                                        absl::Minutes(1), absl::Hours(24));
+  config.fetch_grace = section.Duration("fetch_grace", config.fetch_grace,
+                                        absl::Seconds(1), absl::Minutes(10));
+}
+
+IdentityMatcher ReadMatcher(const ConfigReader& section) {
+  IdentityMatcher matcher{.spiffe_id = section.OptionalString("spiffe_id"),
+                          .dns_name = section.OptionalString("dns_name"),
+                          .common_name = section.OptionalString("common_name")};
+  if (!matcher.spiffe_id && !matcher.dns_name && !matcher.common_name) {
+    section.Mistake("", "needs spiffe_id, dns_name or common_name");
+  }
+  return matcher;
+}
+
+void ReadGrants(const ConfigReader& allow, PolicyRule& rule) {
+  rule.node_names = allow.Strings("node_names");
+  if (rule.node_names.empty()) {
+    allow.Mistake("node_names", "needs at least one pattern such as worker-*");
+  }
+  for (const std::string& pattern : rule.node_names) {
+    allow.Check("node_names", ValidateNodeNamePattern(pattern));
+  }
+  rule.groups = allow.Strings("groups");
+  for (const std::string& group : rule.groups) {
+    if (!IsBootstrapGroup(group)) {
+      allow.Mistake(
+          "groups",
+          "each must match system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]");
+    }
+  }
+  if (allow.Has("delivery")) {
+    rule.delivery.clear();
+    for (const std::string& name : allow.Strings("delivery")) {
+      const auto delivery = DeliveryFromName(name);
+      if (!delivery.has_value()) {
+        allow.Mistake("delivery", "each is ticket or direct");
+      }
+      rule.delivery.push_back(delivery.value_or(Delivery::kTicket));
+    }
+  }
+  rule.max_token_lifetime = allow.Duration(
+      "max_token_lifetime", rule.max_token_lifetime,
+      TokenBroker::kMinTokenLifetime, TokenBroker::kMaxTokenLifetime);
+  if (allow.Has("max_certificate_lifetime")) {
+    rule.max_certificate_lifetime =
+        allow.Duration("max_certificate_lifetime", kMaxCertificateLifetime,
+                       kMinCertificateLifetime, kMaxCertificateLifetime);
+  }
+  rule.allow_node_replacement = allow.Bool("node_replacement", false);
+}
+
+PolicyRule ReadRule(const ConfigReader& section) {
+  PolicyRule rule;
+  rule.name = section.RequiredString("name");
+  for (const ConfigReader& matcher : section.Sections("provisioners")) {
+    rule.provisioners.push_back(ReadMatcher(matcher));
+  }
+  if (rule.provisioners.empty()) {
+    section.Mistake("provisioners", "needs at least one identity");
+  }
+  ReadGrants(section.Section("allow"), rule);
+  rule.freeze_on_misuse = section.Bool("freeze_on_misuse", false);
+  return rule;
+}
+
+void ReadPolicy(const ConfigReader& root, BrokerConfig& config) {
+  std::set<std::string> names;
+  for (const ConfigReader& section : root.Sections("policy")) {
+    config.policy.push_back(ReadRule(section));
+    if (!names.insert(config.policy.back().name).second) {
+      section.Mistake("name", "another rule has this name");
+    }
+  }
+  if (config.policy.empty()) {
+    root.Mistake("policy", "needs at least one rule; without, nobody may mint");
+  }
+}
+
+LogLevel ReadLogLevel(const ConfigReader& section) {
+  const std::string name =
+      section.Choice("level", "info", {"debug", "info", "warning", "error"});
+  if (name == "debug") return LogLevel::kDebug;
+  if (name == "warning") return LogLevel::kWarning;
+  return name == "error" ? LogLevel::kError : LogLevel::kInfo;
+}
+
+}  // namespace
+
+absl::StatusOr<BrokerConfig> ParseBrokerConfig(std::string_view name,
+                                               std::string_view text) {
+  LATCHKEY_ASSIGN_OR_RETURN(const std::unique_ptr<ConfigDocument> document,
+                            ConfigDocument::Parse(name, text));
+  const ConfigReader root = document->root();
+  BrokerConfig config;
+  ReadCluster(root.Section("cluster"), config);
+  config.provisioner_api =
+      ReadListener(root.Section("provisioner_api"), "127.0.0.1:7443", true);
+  config.node_api =
+      ReadListener(root.Section("node_api"), "127.0.0.1:7444", false);
+  ReadTokens(root.Section("tokens"), config);
+  ReadPolicy(root, config);
+  const ConfigReader limits = root.Section("limits");
+  config.max_calls =
+      static_cast<int>(limits.Int("calls", config.max_calls, 1, 1024));
+  config.max_waiting_calls = static_cast<int>(
+      limits.Int("waiting_calls", config.max_waiting_calls, 0, 100'000));
+  config.log_level = ReadLogLevel(root.Section("log"));
+  LATCHKEY_RETURN_IF_ERROR(document->Finish());
+  return config;
+}
+
+}  // namespace latchkey

@@ -1,0 +1,64 @@
+// broker.yaml: everything that latchkeyd can be told.
+
+#ifndef LATCHKEY_SERVER_BROKER_CONFIG_H_
+#define LATCHKEY_SERVER_BROKER_CONFIG_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include "clients/log/event_log.h"
+#include "services/policy.h"
+
+namespace latchkey {
+
+// One gRPC port. Paths are of PEM files, read again when they change.
+struct ListenerConfig {
+  // address:port; port 0 takes a free one.
+  std::string listen;
+  std::string certificate_file;
+  std::string private_key_file;
+  // The authorities of client certificates. Required for provisioners; the node
+  // port asks for none.
+  std::string client_ca_file;
+};
+
+struct BrokerConfig {
+  // Empty: the ServiceAccount of the pod that the broker runs in.
+  std::string kubeconfig;
+  // What machines are told of the cluster. Default: the server and authorities
+  // of the kubeconfig.
+  std::string cluster_name;
+  std::vector<std::string> api_servers;
+  std::string cluster_ca_file;
+
+  ListenerConfig provisioner_api;
+  ListenerConfig node_api;
+
+  // See TokenBroker::Options and TokenUpkeep::Options.
+  std::string token_group = "system:bootstrappers:latchkey";
+  absl::Duration join_window = absl::Minutes(15);
+  absl::Duration fetch_grace = absl::Seconds(30);
+
+  std::vector<PolicyRule> policy;
+
+  // Calls worked on at once, and calls that wait for their turn.
+  int max_calls = 64;
+  int max_waiting_calls = 1024;
+
+  LogLevel log_level = LogLevel::kInfo;
+};
+
+// kInvalidArgument with every mistake in `text`, a line each: file, line,
+// field, what is wrong and what would be right. `name` stands for the file.
+// Files that it names are not opened here.
+absl::StatusOr<BrokerConfig> ParseBrokerConfig(std::string_view name,
+                                               std::string_view text);
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_SERVER_BROKER_CONFIG_H_

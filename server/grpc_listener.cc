@@ -1,0 +1,122 @@
+#include "server/grpc_listener.h"
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include <absl/status/status.h>
+#include <fmt/format.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
+
+#include "clients/files/read_file.h"
+#include "core/status_macros.h"
+#include "crypto/certificate.h"
+#include "crypto/private_key.h"
+
+namespace latchkey {
+namespace {
+
+constexpr unsigned kReloadSeconds = 5;
+// The largest request is a claim: a ticket, a name and a CSR of 16 KiB.
+constexpr int kMaxMessageBytes = 64 * 1024;
+constexpr int kMaxMetadataBytes = 16 * 1024;
+constexpr int kMaxStreamsPerConnection = 128;
+constexpr auto kDrainTime = std::chrono::seconds(5);
+
+absl::Status InFile(const std::string& path, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::InvalidArgumentError(
+      fmt::format("{}: {}", path, std::string(status.message())));
+}
+
+// gRPC itself would accept bad files and then fail every handshake.
+absl::Status CheckFiles(const ListenerConfig& config,
+                        ClientCertificates clients) {
+  LATCHKEY_ASSIGN_OR_RETURN(
+      const std::string certificate,
+      ReadFileBounded(config.certificate_file, Certificate::kMaxPemBytes));
+  const auto chain = Certificate::ParseAll(certificate);
+  LATCHKEY_RETURN_IF_ERROR(InFile(config.certificate_file, chain.status()));
+  LATCHKEY_ASSIGN_OR_RETURN(
+      std::string key_text,
+      ReadFileBounded(config.private_key_file, Certificate::kMaxPemBytes));
+  const auto key = PrivateKey::FromPem(key_text);
+  Wipe(key_text);
+  LATCHKEY_RETURN_IF_ERROR(InFile(config.private_key_file, key.status()));
+  if (key->public_key_digest() != chain->front().key_digest) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: not the private key of the certificate in {}",
+                    config.private_key_file, config.certificate_file));
+  }
+  if (clients == ClientCertificates::kNotAsked) return absl::OkStatus();
+  LATCHKEY_ASSIGN_OR_RETURN(
+      const std::string authorities,
+      ReadFileBounded(config.client_ca_file, Certificate::kMaxPemBytes));
+  return InFile(config.client_ca_file,
+                Certificate::ParseAll(authorities).status());
+}
+
+std::shared_ptr<grpc::ServerCredentials> CredentialsOf(
+    const ListenerConfig& config, ClientCertificates clients) {
+  using grpc::experimental::FileWatcherCertificateProvider;
+  const bool required = clients == ClientCertificates::kRequired;
+  const auto provider =
+      required ? std::make_shared<FileWatcherCertificateProvider>(
+                     config.private_key_file, config.certificate_file,
+                     config.client_ca_file, kReloadSeconds)
+               : std::make_shared<FileWatcherCertificateProvider>(
+                     config.private_key_file, config.certificate_file,
+                     kReloadSeconds);
+  grpc::experimental::TlsServerCredentialsOptions options(provider);
+  options.watch_identity_key_cert_pairs();
+  if (required) options.watch_root_certs();
+  options.set_cert_request_type(
+      required ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+               : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+  return grpc::experimental::TlsServerCredentials(options);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Start(
+    const ListenerConfig& config, ClientCertificates clients,
+    grpc::Service& service) {
+  LATCHKEY_RETURN_IF_ERROR(CheckFiles(config, clients));
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(config.listen, CredentialsOf(config, clients),
+                           &port);
+  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             kMaxStreamsPerConnection);
+  // Two brokers on one port would answer in turn, and nobody would notice.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.RegisterService(&service);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr || port == 0) {
+    return absl::UnavailableError(fmt::format(
+        "cannot listen on {}: is the port taken, or the address not ours?",
+        config.listen));
+  }
+  server->GetHealthCheckService()->SetServingStatus(false);
+  return std::unique_ptr<GrpcListener>(
+      new GrpcListener(std::move(server), port));
+}
+
+GrpcListener::GrpcListener(std::unique_ptr<grpc::Server> server, int port)
+    : server_(std::move(server)), port_(port) {}
+
+GrpcListener::~GrpcListener() {
+  server_->Shutdown(std::chrono::system_clock::now() + kDrainTime);
+}
+
+void GrpcListener::SetServing(bool serving) {
+  server_->GetHealthCheckService()->SetServingStatus(serving);
+}
+
+}  // namespace latchkey

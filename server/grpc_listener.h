@@ -1,0 +1,44 @@
+// One gRPC port with TLS.
+
+#ifndef LATCHKEY_SERVER_GRPC_LISTENER_H_
+#define LATCHKEY_SERVER_GRPC_LISTENER_H_
+
+#include <memory>
+
+#include <absl/status/statusor.h>
+#include <grpcpp/grpcpp.h>
+
+#include "server/broker_config.h"
+
+namespace latchkey {
+
+enum class ClientCertificates { kRequired, kNotAsked };
+
+class GrpcListener {
+ public:
+  // Listens at once and serves `service`, which must outlive this, and
+  // grpc.health.v1. Certificate, key and authorities are checked now and read
+  // again within seconds whenever the files change.
+  //
+  // kInvalidArgument: a file cannot be used, with its path. kUnavailable: the
+  // address cannot be listened on.
+  static absl::StatusOr<std::unique_ptr<GrpcListener>> Start(
+      const ListenerConfig& config, ClientCertificates clients,
+      grpc::Service& service);
+
+  GrpcListener(const GrpcListener&) = delete;
+  GrpcListener& operator=(const GrpcListener&) = delete;
+  ~GrpcListener();
+
+  int port() const { return port_; }
+  void SetServing(bool serving);
+
+ private:
+  GrpcListener(std::unique_ptr<grpc::Server> server, int port);
+  std::unique_ptr<grpc::Server> server_;
+  int port_;
+};
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_SERVER_GRPC_LISTENER_H_

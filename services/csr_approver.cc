@@ -1,0 +1,156 @@
+#include "services/csr_approver.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <absl/status/status.h>
+#include <fmt/format.h>
+
+#include "clients/log/event_log.h"
+#include "core/fault_point.h"
+#include "core/reasons.h"
+#include "core/refusal.h"
+#include "core/status_macros.h"
+#include "services/csr_rules.h"
+#include "storage/advance.h"
+
+namespace latchkey {
+namespace {
+
+using kubernetes::CertificateSigningRequest;
+
+// A refusal is a decision about the CSR; any other error is about the cluster.
+bool IsRefusal(const absl::Status& status) { return !ReasonOf(status).empty(); }
+
+WorkResult RetryAfter(const absl::Status& status) {
+  return WorkResult::Retry(RetryAfterOf(status).value_or(absl::ZeroDuration()));
+}
+
+}  // namespace
+
+bool CsrApprover::Concerns(const CertificateSigningRequest& csr) {
+  return csr.spec().signer_name() == kKubeletClientSigner &&
+         StateOf(csr) == CsrState::kPending &&
+         TokenIdOfUsername(csr.spec().username()).ok();
+}
+
+WorkResult CsrApprover::Decide(const CertificateSigningRequest& csr) {
+  const absl::StatusOr<TokenId> id = TokenIdOfUsername(csr.spec().username());
+  if (!id.ok()) return WorkResult::Done();
+  const Verdict verdict = Judge(csr, *id);
+  switch (verdict.kind) {
+    case Verdict::Kind::kLeave:
+      return WorkResult::Done();
+    case Verdict::Kind::kRetry:
+      LogEvent(LogLevel::kWarning, "csr undecided",
+               {{"csr", csr.metadata().name()},
+                {"token", id->text()},
+                {"status", verdict.why.ToString()}});
+      return RetryAfter(verdict.why);
+    case Verdict::Kind::kApprove:
+    case Verdict::Kind::kDeny:
+      return Conclude(csr, *id, verdict);
+  }
+  return WorkResult::Done();
+}
+
+CsrApprover::Verdict CsrApprover::Judge(const CertificateSigningRequest& csr,
+                                        const TokenId& id) {
+  absl::StatusOr<StoredToken> token = store_.Find(id);
+  if (token.ok()) return JudgeAgainst(*token, csr);
+  if (absl::IsNotFound(token.status())) {
+    const auto& groups = csr.spec().groups();
+    if (std::find(groups.begin(), groups.end(), options_.token_group) ==
+        groups.end()) {
+      return {Verdict::Kind::kLeave, absl::OkStatus()};
+    }
+    return {Verdict::Kind::kDeny,
+            Refuse(absl::StatusCode::kFailedPrecondition, reason::kTokenUnknown,
+                   "the token's record is gone")};
+  }
+  if (absl::IsFailedPrecondition(token.status())) {
+    return {Verdict::Kind::kLeave, absl::OkStatus()};  // not a token of ours
+  }
+  return {Verdict::Kind::kRetry, token.status()};
+}
+
+CsrApprover::Verdict CsrApprover::JudgeAgainst(
+    const StoredToken& token, const CertificateSigningRequest& csr) {
+  const TokenRecord& record = token.record;
+  absl::Status refusal;
+  absl::StatusOr<KeyDigest> key = CheckCsr(csr, record);
+  if (!key.ok()) {
+    refusal = key.status();
+  } else {
+    // Whether the record would take this CSR, asked before the question about
+    // the Node, which costs a round trip; and asked again by the write below.
+    const Reservation reservation{
+        .csr_name = csr.metadata().name(),
+        .csr_uid = csr.metadata().uid(),
+        .key_digest = *key,
+        .time = absl::FromUnixSeconds(absl::ToUnixSeconds(clock_.Now()))};
+    const auto reserve = [&](const TokenRecord& at) {
+      return Reserve(at, reservation, clock_.Now());
+    };
+    refusal = reserve(record).status();
+    if (refusal.ok()) refusal = CheckNodeIsFree(record.scope);
+    if (refusal.ok()) {
+      refusal = Advance(store_, record.id, reserve, token).status();
+    }
+  }
+  if (refusal.ok()) return {Verdict::Kind::kApprove, refusal};
+  if (absl::IsNotFound(refusal)) {
+    // Gone since it was read.
+    refusal = Refuse(absl::StatusCode::kFailedPrecondition,
+                     reason::kTokenUnknown, "the token's record is gone");
+  }
+  if (!IsRefusal(refusal)) return {Verdict::Kind::kRetry, refusal};
+  if (IsMisuse(ReasonOf(refusal))) {
+    misuse_.Report(record, refusal,
+                   fmt::format("csr {}", csr.metadata().name()));
+  }
+  return {Verdict::Kind::kDeny, refusal};
+}
+
+absl::Status CsrApprover::CheckNodeIsFree(const TokenScope& scope) {
+  if (scope.allow_node_replacement) return absl::OkStatus();
+  const absl::StatusOr<kubernetes::Node> node =
+      client_.Get<kubernetes::Node>({"", scope.node_name});
+  if (absl::IsNotFound(node.status())) return absl::OkStatus();
+  if (!node.ok()) return node.status();
+  return Refuse(absl::StatusCode::kFailedPrecondition, reason::kNodeExists,
+                "a Node of this name exists, and the token may not replace it");
+}
+
+WorkResult CsrApprover::Conclude(CertificateSigningRequest csr,
+                                 const TokenId& id, const Verdict& verdict) {
+  const bool approve = verdict.kind == Verdict::Kind::kApprove;
+  if (approve) FaultPoint("approver.reserved");
+  auto& condition = *csr.mutable_status()->add_conditions();
+  condition.set_type(approve ? "Approved" : "Denied");
+  condition.set_status("True");
+  condition.set_reason(approve ? "LatchkeyApproved" : ReasonOf(verdict.why));
+  condition.set_message(
+      approve ? fmt::format("fits the scope of token {}", id.text())
+              : std::string(verdict.why.message()));
+  // The object carries the UID and resourceVersion that were judged, so a CSR
+  // that changed since, or another of the same name, is not decided by this.
+  const absl::Status written = client_.Update(csr, "approval").status();
+  const std::string name = csr.metadata().name();
+  if (written.ok()) {
+    LogEvent(LogLevel::kInfo, approve ? "csr approved" : "csr denied",
+             {{"csr", name},
+              {"token", id.text()},
+              {"reason", condition.reason()},
+              {"message", condition.message()}});
+    return WorkResult::Done();
+  }
+  // Stale or gone: whoever changed or removed it made a watch event, and with
+  // it the CSR comes here again, as it is then, if there is still something to
+  // decide. Should that event have come first, a retry finds the CSR decided.
+  LogEvent(LogLevel::kDebug, "csr not written",
+           {{"csr", name}, {"status", written.ToString()}});
+  return absl::IsNotFound(written) ? WorkResult::Done() : RetryAfter(written);
+}
+
+}  // namespace latchkey

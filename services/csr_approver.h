@@ -1,0 +1,80 @@
+// Approves the one CSR that fits a token's scope, and denies what does not.
+//
+// The lock is the record: a CSR is approved only after its UID was written into
+// the record by a conditional write (Reserve in storage/token_life.h), and the
+// approval itself asserts the CSR's UID and resourceVersion. So any number of
+// brokers may run this at once, and one may die between any two steps: the next
+// one finds the reservation and completes it.
+
+#ifndef LATCHKEY_SERVICES_CSR_APPROVER_H_
+#define LATCHKEY_SERVICES_CSR_APPROVER_H_
+
+#include <string>
+#include <vector>
+
+#include "clients/kubernetes/kubernetes_client.h"
+#include "core/clock.h"
+#include "kubernetes/certificates.pb.h"
+#include "services/misuse.h"
+#include "services/worker_pool.h"
+#include "storage/token_store.h"
+
+namespace latchkey {
+
+// Safe for concurrent use.
+class CsrApprover {
+ public:
+  struct Options {
+    // The group that every token of ours is minted in: a CSR of a bootstrap
+    // token with this group and without a record is ours to deny.
+    std::string token_group = "system:bootstrappers:latchkey";
+  };
+
+  // All must outlive this.
+  CsrApprover(Options options, KubernetesClient& client, TokenStore& store,
+              MisuseGuard& misuse, const Clock& clock)
+      : options_(std::move(options)),
+        client_(client),
+        store_(store),
+        misuse_(misuse),
+        clock_(clock) {}
+
+  // True if `csr` may be one for Decide(): pending, of the kubelet-client
+  // signer, and its requester is a bootstrap token. Cheap.
+  static bool Concerns(const kubernetes::CertificateSigningRequest& csr);
+
+  // Decides a CSR that concerns us, as it stood when it was last seen:
+  //   approves it, if it fits its token (reserving the token first);
+  //   denies it, with the named reason, if it does not;
+  //   leaves it alone, if the token is not ours;
+  //   kRetry, if the cluster did not give a certain answer: nothing is decided
+  //   on a guess.
+  // Blocks for a few round trips to the API server.
+  WorkResult Decide(const kubernetes::CertificateSigningRequest& csr);
+
+ private:
+  // What to do with a CSR: OK to approve, a refusal to deny it with.
+  struct Verdict {
+    enum class Kind { kApprove, kDeny, kLeave, kRetry };
+    Kind kind;
+    absl::Status why;
+  };
+  Verdict Judge(const kubernetes::CertificateSigningRequest& csr,
+                const TokenId& id);
+  Verdict JudgeAgainst(const StoredToken& token,
+                       const kubernetes::CertificateSigningRequest& csr);
+  // OK if the node name is free, or may be taken over.
+  absl::Status CheckNodeIsFree(const TokenScope& scope);
+  WorkResult Conclude(kubernetes::CertificateSigningRequest csr,
+                      const TokenId& id, const Verdict& verdict);
+
+  const Options options_;
+  KubernetesClient& client_;
+  TokenStore& store_;
+  MisuseGuard& misuse_;
+  const Clock& clock_;
+};
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_SERVICES_CSR_APPROVER_H_

@@ -1,0 +1,89 @@
+#include "services/grpc_status.h"
+
+#include <optional>
+#include <string>
+
+#include <absl/time/time.h>
+
+#include "clients/log/event_log.h"
+#include "core/reasons.h"
+#include "core/refusal.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace latchkey {
+namespace {
+
+constexpr char kDomain[] = "latchkey.dev";
+
+// What a caller hears of an error that is no refusal.
+absl::Status PublicForm(const absl::Status& status) {
+  absl::Status shown;
+  switch (status.code()) {
+    case absl::StatusCode::kResourceExhausted:
+      shown = Refuse(absl::StatusCode::kResourceExhausted, reason::kOverloaded,
+                     "the cluster is overloaded; try again later");
+      break;
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kAborted:
+      shown =
+          Refuse(absl::StatusCode::kUnavailable, reason::kClusterUnavailable,
+                 "the cluster's API server did not answer; try again");
+      break;
+    default:
+      shown = Refuse(absl::StatusCode::kInternal, reason::kInternal,
+                     "internal error; the broker's log says more");
+      break;
+  }
+  if (const auto delay = RetryAfterOf(status)) {
+    shown = WithRetryAfter(shown, *delay);
+  }
+  return shown;
+}
+
+std::string EncodeDetails(const absl::Status& status) {
+  google::rpc::Status wire;
+  wire.set_code(status.raw_code());
+  wire.set_message(std::string(status.message()));
+  google::rpc::ErrorInfo info;
+  info.set_reason(ReasonOf(status));
+  info.set_domain(kDomain);
+  const RefusalMetadata metadata = MetadataOf(status);
+  for (const auto& [key, value] : metadata) {
+    (*info.mutable_metadata())[key] = value;
+  }
+  wire.add_details()->PackFrom(info);
+  if (const auto delay = RetryAfterOf(status)) {
+    google::rpc::RetryInfo retry;
+    retry.mutable_retry_delay()->set_seconds(
+        absl::ToInt64Seconds(absl::Ceil(*delay, absl::Seconds(1))));
+    wire.add_details()->PackFrom(retry);
+  }
+  if (const auto field = metadata.find("field");
+      field != metadata.end() &&
+      status.code() == absl::StatusCode::kInvalidArgument) {
+    google::rpc::BadRequest bad;
+    auto& violation = *bad.add_field_violations();
+    violation.set_field(field->second);
+    violation.set_description(std::string(status.message()));
+    wire.add_details()->PackFrom(bad);
+  }
+  return wire.SerializeAsString();
+}
+
+}  // namespace
+
+grpc::Status ToGrpcStatus(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  absl::Status shown = status;
+  if (ReasonOf(status).empty()) {
+    LogEvent(LogLevel::kWarning, "call failed",
+             {{"status", status.ToString()}});
+    shown = PublicForm(status);
+  }
+  return {static_cast<grpc::StatusCode>(shown.raw_code()),
+          std::string(shown.message()), EncodeDetails(shown)};
+}
+
+}  // namespace latchkey

@@ -1,0 +1,22 @@
+// absl::Status to grpc::Status: the one place where our errors become gRPC's.
+
+#ifndef LATCHKEY_SERVICES_GRPC_STATUS_H_
+#define LATCHKEY_SERVICES_GRPC_STATUS_H_
+
+#include <absl/status/status.h>
+#include <grpcpp/support/status.h>
+
+namespace latchkey {
+
+// A refusal (core/refusal.h) keeps its code and message, and carries
+// google.rpc.ErrorInfo (domain latchkey.dev), RetryInfo if it says when to come
+// back, and BadRequest if it names a field that is malformed.
+//
+// Any other error is about what stands behind the broker: the caller hears
+// UNAVAILABLE CLUSTER_UNAVAILABLE or RESOURCE_EXHAUSTED OVERLOADED, which are
+// worth a retry, or INTERNAL, and none of the details, which go to the log.
+grpc::Status ToGrpcStatus(const absl::Status& status);
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_SERVICES_GRPC_STATUS_H_

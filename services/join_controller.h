@@ -1,0 +1,69 @@
+// Runs the approver and the upkeep: watches CSRs and token records, and hands
+// what changed to the threads that decide.
+
+#ifndef LATCHKEY_SERVICES_JOIN_CONTROLLER_H_
+#define LATCHKEY_SERVICES_JOIN_CONTROLLER_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "clients/kubernetes/kubernetes_client.h"
+#include "clients/kubernetes/reflector.h"
+#include "core/clock.h"
+#include "core/mutex.h"
+#include "services/csr_approver.h"
+#include "services/token_upkeep.h"
+#include "services/worker_pool.h"
+
+namespace latchkey {
+
+class JoinController {
+ public:
+  struct Options {
+    int approver_threads = 8;
+    int upkeep_threads = 4;
+  };
+
+  // Starts at once. All must outlive this.
+  JoinController(Options options, KubernetesClient& client,
+                 CsrApprover& approver, TokenUpkeep& upkeep,
+                 const Clock& clock);
+  JoinController(const JoinController&) = delete;
+  JoinController& operator=(const JoinController&) = delete;
+  // Finishes the work in hand.
+  ~JoinController();
+
+  // True while both watches are up to date, as far as is known. Safe to call
+  // from any thread.
+  bool fresh() const;
+
+ private:
+  using Csr = kubernetes::CertificateSigningRequest;
+
+  void OnCsrList(std::vector<Csr> csrs);
+  void OnCsr(Csr csr);
+  void OnCsrDeleted(const Csr& csr);
+  void OnRecord(kubernetes::Secret secret);
+  WorkResult DecideByName(const std::string& name);
+
+  CsrApprover& approver_;
+  TokenUpkeep& upkeep_;
+  Mutex mutex_;
+  // The CSRs to decide, as last seen.
+  std::map<std::string, Csr> pending_ ABSL_GUARDED_BY(mutex_);
+
+  // In this order: the reflectors feed the pools, so they stop first, that is,
+  // they come last.
+  WorkerPool approver_pool_;
+  WorkerPool upkeep_pool_;
+  Reflector<Csr, kubernetes::CertificateSigningRequestList> csrs_;
+  Reflector<kubernetes::Secret, kubernetes::SecretList> records_;
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_SERVICES_JOIN_CONTROLLER_H_

@@ -1,0 +1,40 @@
+#include "services/misuse.h"
+
+#include <string>
+
+#include <fmt/format.h>
+
+#include "clients/log/event_log.h"
+#include "core/refusal.h"
+#include "crypto/random.h"
+#include "storage/advance.h"
+
+namespace latchkey {
+
+void MisuseGuard::Report(const TokenRecord& token, const absl::Status& refusal,
+                         std::string_view where) {
+  const bool freeze = policy_.FreezesOnMisuse(token.rule);
+  LogEvent(LogLevel::kWarning, "token misused",
+           {{"token", token.id.text()},
+            {"node", token.scope.node_name},
+            {"provisioner", token.provisioner},
+            {"reason", ReasonOf(refusal)},
+            {"by", std::string(where)},
+            {"freeze", freeze ? "true" : "false"}});
+  if (!freeze) return;
+  const Revocation revocation{
+      .who = "latchkey",
+      .why = fmt::format("misuse: {}", ReasonOf(refusal)),
+      .time = absl::FromUnixSeconds(absl::ToUnixSeconds(clock_.Now()))};
+  const SecretString stand_in = RandomBase36(BootstrapToken::kSecretLength);
+  const auto revoked =
+      Advance(store_, token.id, [&](const TokenRecord& record) {
+        return Revoke(record, revocation, stand_in);
+      });
+  LogEvent(
+      revoked.ok() ? LogLevel::kInfo : LogLevel::kError,
+      revoked.ok() ? "token revoked" : "token not revoked",
+      {{"token", token.id.text()}, {"status", revoked.status().ToString()}});
+}
+
+}  // namespace latchkey

@@ -1,0 +1,37 @@
+// What happens when somebody tries to use a token for what it was not issued.
+
+#ifndef LATCHKEY_SERVICES_MISUSE_H_
+#define LATCHKEY_SERVICES_MISUSE_H_
+
+#include <string_view>
+
+#include <absl/status/status.h>
+
+#include "core/clock.h"
+#include "services/policy.h"
+#include "storage/token_store.h"
+
+namespace latchkey {
+
+// Safe for concurrent use.
+class MisuseGuard {
+ public:
+  // All must outlive this.
+  MisuseGuard(TokenStore& store, const Policy& policy, const Clock& clock)
+      : store_(store), policy_(policy), clock_(clock) {}
+
+  // Logs the misuse of `token` that was refused with `refusal`; `where` says by
+  // whom, as far as is known. Revokes the token if the rule it was issued under
+  // freezes on misuse. A token that is spent, or gone, stays as it is.
+  void Report(const TokenRecord& token, const absl::Status& refusal,
+              std::string_view where);
+
+ private:
+  TokenStore& store_;
+  const Policy& policy_;
+  const Clock& clock_;
+};
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_SERVICES_MISUSE_H_

@@ -1,0 +1,282 @@
+#include "services/token_broker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <absl/status/status.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "clients/log/event_log.h"
+#include "core/reasons.h"
+#include "core/refusal.h"
+#include "core/status_macros.h"
+#include "crypto/digest.h"
+#include "crypto/random.h"
+#include "services/csr_rules.h"
+#include "storage/advance.h"
+
+namespace latchkey {
+namespace {
+
+constexpr size_t kMinRequestIdLength = 8;
+constexpr size_t kMaxRequestIdLength = 64;
+// Probes of one request: with 10^5 tokens alive, a sixth clash in a row has a
+// chance of 10^-22.
+constexpr int kMaxProbes = 6;
+// Tries to settle one write whose outcome is unknown.
+constexpr int kMaxTries = 3;
+
+absl::Time WholeSeconds(absl::Time time) {
+  return absl::FromUnixSeconds(absl::ToUnixSeconds(time));
+}
+
+absl::Status InvalidField(std::string_view field, std::string_view message) {
+  return Refuse(absl::StatusCode::kInvalidArgument, reason::kInvalidField,
+                fmt::format("{}: {}", field, message),
+                {{"field", std::string(field)}});
+}
+
+absl::Status ValidateRequest(const IssueRequest& request) {
+  LATCHKEY_RETURN_IF_ERROR(ValidateScope(request.scope));
+  const std::string& id = request.request_id;
+  const bool printable = std::all_of(
+      id.begin(), id.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+  if (!id.empty() && (id.size() < kMinRequestIdLength ||
+                      id.size() > kMaxRequestIdLength || !printable)) {
+    return InvalidField("request_id",
+                        "8 to 64 printable ASCII characters without spaces");
+  }
+  if (request.lifetime.has_value()) {
+    const absl::Duration lifetime = *request.lifetime;
+    if (lifetime < TokenBroker::kMinTokenLifetime ||
+        lifetime > TokenBroker::kMaxTokenLifetime ||
+        lifetime != absl::Trunc(lifetime, absl::Seconds(1))) {
+      return InvalidField("lifetime",
+                          "from 1 minute to 7 days, in whole seconds");
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string OptionalSeconds(const std::optional<absl::Duration>& duration) {
+  return duration.has_value() ? absl::FormatDuration(*duration) : "";
+}
+
+// All that was asked for, as asked: a policy that changes between a request and
+// its repetition does not make them two.
+std::string DigestOf(const IssueRequest& request) {
+  const TokenScope& scope = request.scope;
+  return DigestOfParts(
+      "latchkey request v1",
+      {scope.node_name, fmt::format("{}", fmt::join(scope.groups, ",")),
+       OptionalSeconds(scope.max_certificate_lifetime),
+       scope.key_digest.value_or(""),
+       scope.allow_node_replacement ? "replace" : "",
+       DeliveryName(request.delivery), OptionalSeconds(request.lifetime)});
+}
+
+}  // namespace
+
+// One request on its way: what does not depend on the probe.
+struct TokenBroker::Mint {
+  std::string provisioner;
+  std::string request_id;
+  std::string request_key;
+  std::string request_digest;
+  PolicyGrant grant;
+  Delivery delivery;
+
+  // The id of the n-th probe. Deriving it makes the create its own lock: a
+  // repetition on any replica meets the first one's Secret.
+  TokenId IdOfProbe(int probe) const {
+    const std::string text = DeriveBase36(
+        "latchkey token id v1",
+        {provisioner, request_id, std::to_string(probe)}, TokenId::kLength);
+    return *TokenId::Parse(text);
+  }
+
+  // The ticket of this request for a record with `salt`. Whoever repeats the
+  // request gets the same ticket, and it takes both halves to make it: the
+  // salt, which only the Secret has, and the request_id, which it has not.
+  absl::StatusOr<Ticket> TicketFor(const TokenId& id,
+                                   const SecretString& salt) const {
+    return Ticket::FromSecret(
+        id, SecretString(DeriveBase36(
+                "latchkey ticket v1",
+                {id.text(), salt.Reveal(), provisioner, request_id},
+                Ticket::kSecretLength)));
+  }
+};
+
+absl::StatusOr<IssuedToken> TokenBroker::Issue(const Identity& caller,
+                                               const IssueRequest& request) {
+  LATCHKEY_RETURN_IF_ERROR(ValidateRequest(request));
+  LATCHKEY_ASSIGN_OR_RETURN(
+      PolicyGrant grant,
+      policy_.Decide(caller, {.scope = request.scope,
+                              .delivery = request.delivery,
+                              .lifetime = request.lifetime}));
+  Mint mint{.provisioner = caller.name,
+            .request_id = request.request_id,
+            .request_key = {},
+            .request_digest = DigestOf(request),
+            .grant = std::move(grant),
+            .delivery = request.delivery};
+  if (mint.request_id.empty()) {
+    mint.request_id = std::string(RandomBase36(32).Reveal());
+  }
+  mint.request_key = DigestOfParts("latchkey request key v1",
+                                   {mint.provisioner, mint.request_id});
+  if (!request.validate_only) return InsertOrReplay(mint);
+  TokenRecord record{.id = mint.IdOfProbe(0)};
+  record.delivery = mint.delivery;
+  record.scope = mint.grant.scope;
+  record.provisioner = mint.provisioner;
+  record.rule = mint.grant.rule;
+  record.expire_time = WholeSeconds(clock_.Now()) + mint.grant.lifetime;
+  return IssuedToken{.record = std::move(record), .ticket = {}, .token = {}};
+}
+
+absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(const Mint& mint) {
+  absl::Status last = absl::InternalError("every token id probed is taken");
+  int tries = 0;
+  for (int probe = 0; probe < kMaxProbes && tries < kMaxTries;) {
+    TokenRecord record{.id = mint.IdOfProbe(probe)};
+    const bool by_ticket = mint.delivery == Delivery::kTicket;
+    record.state = by_ticket ? TokenState::kIssued : TokenState::kActive;
+    record.secret = RandomBase36(BootstrapToken::kSecretLength);
+    record.delivery = mint.delivery;
+    record.scope = mint.grant.scope;
+    record.groups = {options_.token_group};
+    record.groups.insert(record.groups.end(), record.scope.groups.begin(),
+                         record.scope.groups.end());
+    record.provisioner = mint.provisioner;
+    record.rule = mint.grant.rule;
+    record.request_key = mint.request_key;
+    record.request_digest = mint.request_digest;
+    record.expire_time = WholeSeconds(clock_.Now()) + mint.grant.lifetime;
+    IssuedToken issued{.record = record, .ticket = {}, .token = {}};
+    if (by_ticket) {
+      record.ticket_salt = RandomBase36(Ticket::kSecretLength);
+      LATCHKEY_ASSIGN_OR_RETURN(Ticket ticket,
+                                mint.TicketFor(record.id, record.ticket_salt));
+      record.ticket_digest = Sha256Hex(ticket.text().Reveal());
+      issued.ticket = std::move(ticket);
+    } else {
+      LATCHKEY_ASSIGN_OR_RETURN(
+          issued.token, BootstrapToken::FromParts(record.id, record.secret));
+    }
+    const absl::StatusOr<StoredToken> inserted = store_.Insert(record);
+    if (inserted.ok()) {
+      issued.record = inserted->record;
+      LogEvent(LogLevel::kInfo, "token issued",
+               {{"token", record.id.text()},
+                {"node", record.scope.node_name},
+                {"provisioner", record.provisioner},
+                {"rule", record.rule},
+                {"delivery", std::string(DeliveryName(record.delivery))}});
+      return issued;
+    }
+    last = inserted.status();
+    if (!absl::IsAlreadyExists(last) && !OutcomeIsUnknown(last)) return last;
+    if (OutcomeIsUnknown(last)) ++tries;
+    // Something has the id, or may have it by now: whose is it?
+    const absl::StatusOr<StoredToken> found = store_.Find(record.id);
+    if (found.ok() && found->record.request_key == mint.request_key) {
+      return Replay(mint, *found);
+    }
+    if (found.ok() || absl::IsFailedPrecondition(found.status())) {
+      ++probe;  // somebody else's
+    } else if (absl::IsNotFound(found.status())) {
+      // Never written, or removed since: the same id is free to take.
+      if (!OutcomeIsUnknown(last)) ++tries;
+    } else {
+      return found.status();
+    }
+  }
+  return last;
+}
+
+absl::StatusOr<IssuedToken> TokenBroker::Replay(const Mint& mint,
+                                                const StoredToken& token) {
+  const TokenRecord& record = token.record;
+  if (record.request_digest != mint.request_digest) {
+    return Refuse(absl::StatusCode::kAlreadyExists, reason::kRequestIdReused,
+                  fmt::format("this request_id was used for token {} with "
+                              "another request; use a new one",
+                              record.id.text()),
+                  {{"field", "request_id"}, {"token", record.id.text()}});
+  }
+  LATCHKEY_RETURN_IF_ERROR(CheckUsable(record, clock_.Now()));
+  IssuedToken issued{.record = record, .ticket = {}, .token = {}};
+  if (record.delivery == Delivery::kTicket) {
+    LATCHKEY_ASSIGN_OR_RETURN(issued.ticket,
+                              mint.TicketFor(record.id, record.ticket_salt));
+    if (!ConstantTimeEquals(Sha256Hex(issued.ticket->text().Reveal()),
+                            record.ticket_digest)) {
+      return absl::InternalError(fmt::format(
+          "token {}: its record does not fit its ticket", record.id.text()));
+    }
+  } else {
+    LATCHKEY_ASSIGN_OR_RETURN(
+        issued.token, BootstrapToken::FromParts(record.id, record.secret));
+  }
+  LogEvent(LogLevel::kInfo, "token issued again",
+           {{"token", record.id.text()}, {"provisioner", record.provisioner}});
+  return issued;
+}
+
+absl::StatusOr<ClaimedToken> TokenBroker::Claim(
+    const ClaimTokenRequest& request) {
+  const absl::StatusOr<Ticket> ticket = Ticket::Parse(request.ticket.Reveal());
+  if (!ticket.ok()) {
+    return Refuse(absl::StatusCode::kInvalidArgument, reason::kTicketMalformed,
+                  std::string(ticket.status().message()),
+                  {{"field", "ticket"}});
+  }
+  LATCHKEY_ASSIGN_OR_RETURN(const CertificateRequest csr,
+                            CheckRequest(request.csr_pem, request.node_name));
+  const absl::Status unknown =
+      Refuse(absl::StatusCode::kNotFound, reason::kTicketUnknown,
+             "no such ticket: it is wrong, expired or long spent");
+  absl::StatusOr<StoredToken> token = store_.Find(ticket->id());
+  if (absl::IsNotFound(token.status()) ||
+      absl::IsFailedPrecondition(token.status())) {
+    return unknown;
+  }
+  LATCHKEY_RETURN_IF_ERROR(token.status());
+  if (!ConstantTimeEquals(Sha256Hex(ticket->text().Reveal()),
+                          token->record.ticket_digest)) {
+    return unknown;
+  }
+  // From here on the caller holds the ticket, and may hear what is wrong.
+  const ClaimRequest claim{.node_name = request.node_name,
+                           .key_digest = csr.key_digest,
+                           .claimant = request.peer};
+  const absl::Time now = WholeSeconds(clock_.Now());
+  const TokenRecord seen = token->record;
+  const auto claimed = Advance(
+      store_, ticket->id(),
+      [&](const TokenRecord& record) {
+        return latchkey::Claim(record, claim, now, options_.join_window);
+      },
+      *std::move(token));
+  if (!claimed.ok()) {
+    if (IsMisuse(ReasonOf(claimed.status()))) {
+      misuse_.Report(seen, claimed.status(), "peer " + request.peer);
+    }
+    return absl::IsNotFound(claimed.status()) ? unknown : claimed.status();
+  }
+  LogEvent(LogLevel::kInfo, "ticket claimed",
+           {{"token", seen.id.text()},
+            {"node", seen.scope.node_name},
+            {"key", csr.key_digest},
+            {"peer", request.peer}});
+  LATCHKEY_ASSIGN_OR_RETURN(
+      BootstrapToken answer,
+      BootstrapToken::FromParts(claimed->record.id, claimed->record.secret));
+  return ClaimedToken{.token = std::move(answer), .record = claimed->record};
+}
+
+}  // namespace latchkey

@@ -1,0 +1,110 @@
+// The rules of minting and claiming tokens, in domain types: what the gRPC
+// services ask.
+
+#ifndef LATCHKEY_SERVICES_TOKEN_BROKER_H_
+#define LATCHKEY_SERVICES_TOKEN_BROKER_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include "core/clock.h"
+#include "core/secret_string.h"
+#include "core/ticket.h"
+#include "services/identity.h"
+#include "services/misuse.h"
+#include "services/policy.h"
+#include "storage/token_store.h"
+
+namespace latchkey {
+
+struct IssueRequest {
+  TokenScope scope;
+  Delivery delivery = Delivery::kTicket;
+  // Absent: the policy's default.
+  std::optional<absl::Duration> lifetime;
+  // Empty: a random one.
+  std::string request_id;
+  bool validate_only = false;
+};
+
+struct IssuedToken {
+  TokenRecord record;
+  // One of the two, by the delivery; neither with validate_only.
+  std::optional<Ticket> ticket;
+  std::optional<BootstrapToken> token;
+};
+
+struct ClaimTokenRequest {
+  // As received.
+  SecretString ticket;
+  std::string node_name;
+  std::string csr_pem;
+  // The peer's address; for people.
+  std::string peer;
+};
+
+struct ClaimedToken {
+  BootstrapToken token;
+  TokenRecord record;
+};
+
+// Safe for concurrent use. Calls block for the store's answer.
+class TokenBroker {
+ public:
+  struct Options {
+    // Every token is minted in this group, which is bound to
+    // system:node-bootstrapper and to no automatic approval.
+    std::string token_group = "system:bootstrappers:latchkey";
+    // From the claim of a ticket to the approval of the CSR.
+    absl::Duration join_window = absl::Minutes(15);
+  };
+
+  // The limits of IssueRequest.lifetime.
+  static constexpr absl::Duration kMinTokenLifetime = absl::Minutes(1);
+  static constexpr absl::Duration kMaxTokenLifetime = absl::Hours(24 * 7);
+
+  // All must outlive this.
+  TokenBroker(Options options, TokenStore& store, const Policy& policy,
+              MisuseGuard& misuse, const Clock& clock)
+      : options_(std::move(options)),
+        store_(store),
+        policy_(policy),
+        misuse_(misuse),
+        clock_(clock) {}
+
+  // Mints a token for `caller`: one create, no read. A repetition of a request
+  // (same caller, request_id and content) answers what the first one did.
+  //
+  // INVALID_FIELD (kInvalidArgument), POLICY_DENIED (kPermissionDenied),
+  // REQUEST_ID_REUSED (kAlreadyExists): the id came with another content.
+  // TOKEN_SPENT, TOKEN_REVOKED, TOKEN_EXPIRED (kFailedPrecondition): what the
+  // first request minted is used up. Store errors: ask again.
+  absl::StatusOr<IssuedToken> Issue(const Identity& caller,
+                                    const IssueRequest& request);
+
+  // Exchanges a ticket for the token. TICKET_MALFORMED, CSR_MALFORMED
+  // (kInvalidArgument), TICKET_UNKNOWN (kNotFound) for whoever has no ticket of
+  // ours, and as Claim in storage/token_life.h and CheckRequest in
+  // services/csr_rules.h for whoever has.
+  absl::StatusOr<ClaimedToken> Claim(const ClaimTokenRequest& request);
+
+ private:
+  struct Mint;
+  absl::StatusOr<IssuedToken> InsertOrReplay(const Mint& mint);
+  absl::StatusOr<IssuedToken> Replay(const Mint& mint,
+                                     const StoredToken& token);
+
+  const Options options_;
+  TokenStore& store_;
+  const Policy& policy_;
+  MisuseGuard& misuse_;
+  const Clock& clock_;
+};
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_SERVICES_TOKEN_BROKER_H_

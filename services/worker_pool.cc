@@ -1,0 +1,93 @@
+#include "services/worker_pool.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+namespace latchkey {
+namespace {
+
+// Spreads retries of many brokers; nothing depends on it being unpredictable.
+absl::Duration Jittered(absl::Duration delay) {
+  thread_local std::minstd_rand generator{std::random_device{}()};
+  return delay * std::uniform_real_distribution<double>(1.0, 2.0)(generator);
+}
+
+}  // namespace
+
+WorkerPool::WorkerPool(Options options, const Clock& clock, Work work)
+    : options_(options), clock_(clock), work_(std::move(work)) {
+  for (int i = 0; i < options_.threads; ++i) {
+    threads_.emplace_back([this] { Run(); });
+  }
+}
+
+WorkerPool::~WorkerPool() {
+  {
+    const MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.SignalAll();
+  threads_.clear();
+}
+
+void WorkerPool::Add(const WorkSchedule::Item& item) {
+  {
+    const MutexLock lock(mutex_);
+    schedule_.Add(item);
+  }
+  wake_.SignalOne();
+}
+
+void WorkerPool::AddAt(const WorkSchedule::Item& item, absl::Time when) {
+  {
+    const MutexLock lock(mutex_);
+    schedule_.AddAt(item, when);
+  }
+  wake_.SignalOne();
+}
+
+void WorkerPool::Run() {
+  while (const std::optional<WorkSchedule::Item> item = Take()) {
+    Settle(*item, work_(*item));
+  }
+}
+
+std::optional<WorkSchedule::Item> WorkerPool::Take() {
+  const MutexLock lock(mutex_);
+  while (!stopping_) {
+    const absl::Time now = clock_.Now();
+    if (auto item = schedule_.Take(now)) {
+      // Whoever waits may have been woken for this item's sake, while there is
+      // more; pass the word on.
+      if (schedule_.NextTime() <= now) wake_.SignalOne();
+      return item;
+    }
+    wake_.WaitFor(mutex_, schedule_.NextTime() - now);
+  }
+  return std::nullopt;
+}
+
+void WorkerPool::Settle(const WorkSchedule::Item& item,
+                        const WorkResult& result) {
+  {
+    const MutexLock lock(mutex_);
+    schedule_.Finish(item);
+    if (result.kind != WorkResult::Kind::kRetry) {
+      attempts_.erase(item);
+    } else {
+      const int attempt = attempts_[item]++;
+      const absl::Duration backoff =
+          std::min(options_.last_backoff,
+                   options_.first_backoff * (1 << std::min(attempt, 20)));
+      schedule_.AddAt(
+          item, clock_.Now() + Jittered(std::max(backoff, result.at_least)));
+    }
+    if (result.kind == WorkResult::Kind::kAgain) {
+      schedule_.AddAt(item, result.when);
+    }
+  }
+  wake_.SignalOne();
+}
+
+}  // namespace latchkey

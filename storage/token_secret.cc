@@ -1,0 +1,293 @@
+#include "storage/token_secret.h"
+
+#include <string>
+#include <utility>
+
+#include <absl/status/status.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/status_macros.h"
+#include "core/text_time.h"
+
+namespace latchkey {
+namespace {
+
+constexpr char kManagedByLabel[] = "app.kubernetes.io/managed-by";
+constexpr char kManagedBy[] = "latchkey";
+constexpr char kStateLabel[] = "latchkey.dev/state";
+
+// Keys of `data` (Kubernetes, "Bootstrap Token Secret Format"), and our own.
+constexpr char kTokenId[] = "token-id";
+constexpr char kTokenSecret[] = "token-secret";
+constexpr char kExpiration[] = "expiration";
+constexpr char kDescription[] = "description";
+constexpr char kGroups[] = "auth-extra-groups";
+constexpr char kUsageAuthentication[] = "usage-bootstrap-authentication";
+constexpr char kUsageSigning[] = "usage-bootstrap-signing";
+constexpr char kTicketSalt[] = "latchkey-ticket-salt";
+
+// Annotations.
+constexpr char kNodeName[] = "latchkey.dev/node-name";
+constexpr char kScopeGroups[] = "latchkey.dev/scope-groups";
+constexpr char kMaxLifetime[] = "latchkey.dev/max-certificate-lifetime";
+constexpr char kScopeKey[] = "latchkey.dev/scope-public-key-sha256";
+constexpr char kReplacement[] = "latchkey.dev/allow-node-replacement";
+constexpr char kDelivery[] = "latchkey.dev/delivery";
+constexpr char kProvisioner[] = "latchkey.dev/provisioner";
+constexpr char kRule[] = "latchkey.dev/policy-rule";
+constexpr char kRequestKey[] = "latchkey.dev/request-key";
+constexpr char kRequestDigest[] = "latchkey.dev/request-digest";
+constexpr char kTicketDigest[] = "latchkey.dev/ticket-sha256";
+constexpr char kClaimKey[] = "latchkey.dev/claim-public-key-sha256";
+constexpr char kClaimant[] = "latchkey.dev/claimant";
+constexpr char kClaimTime[] = "latchkey.dev/claim-time";
+constexpr char kCsrName[] = "latchkey.dev/csr-name";
+constexpr char kCsrUid[] = "latchkey.dev/csr-uid";
+constexpr char kCsrKey[] = "latchkey.dev/csr-public-key-sha256";
+constexpr char kReserveTime[] = "latchkey.dev/reserve-time";
+constexpr char kFingerprint[] = "latchkey.dev/certificate-sha256";
+constexpr char kSerial[] = "latchkey.dev/certificate-serial";
+constexpr char kNotAfter[] = "latchkey.dev/certificate-not-after";
+constexpr char kRevokedBy[] = "latchkey.dev/revoked-by";
+constexpr char kRevokeReason[] = "latchkey.dev/revoke-reason";
+constexpr char kRevokeTime[] = "latchkey.dev/revoke-time";
+
+using Annotations = google::protobuf::Map<std::string, std::string>;
+
+// Sets a key, or takes it out if there is nothing to say.
+void Put(Annotations& annotations, const char* key, const std::string& value) {
+  if (value.empty()) {
+    annotations.erase(key);
+  } else {
+    annotations[key] = value;
+  }
+}
+
+void WriteScope(const TokenRecord& record, Annotations& annotations) {
+  const TokenScope& scope = record.scope;
+  Put(annotations, kNodeName, scope.node_name);
+  Put(annotations, kScopeGroups,
+      fmt::format("{}", fmt::join(scope.groups, ",")));
+  Put(annotations, kMaxLifetime,
+      scope.max_certificate_lifetime.has_value()
+          ? absl::FormatDuration(*scope.max_certificate_lifetime)
+          : "");
+  Put(annotations, kScopeKey, scope.key_digest.value_or(""));
+  Put(annotations, kReplacement, scope.allow_node_replacement ? "true" : "");
+  Put(annotations, kDelivery, std::string(DeliveryName(record.delivery)));
+  Put(annotations, kProvisioner, record.provisioner);
+  Put(annotations, kRule, record.rule);
+  Put(annotations, kRequestKey, record.request_key);
+  Put(annotations, kRequestDigest, record.request_digest);
+  Put(annotations, kTicketDigest, record.ticket_digest);
+}
+
+void WriteProgress(const TokenRecord& record, Annotations& annotations) {
+  const TokenClaim claim = record.claim.value_or(TokenClaim());
+  Put(annotations, kClaimKey, claim.key_digest);
+  Put(annotations, kClaimant, claim.claimant);
+  Put(annotations, kClaimTime,
+      record.claim.has_value() ? FormatRfc3339(claim.time) : "");
+  const Reservation held = record.reservation.value_or(Reservation());
+  Put(annotations, kCsrName, held.csr_name);
+  Put(annotations, kCsrUid, held.csr_uid);
+  Put(annotations, kCsrKey, held.key_digest);
+  Put(annotations, kReserveTime,
+      record.reservation.has_value() ? FormatRfc3339(held.time) : "");
+  const auto bought = record.certificate.value_or(BoughtCertificate());
+  Put(annotations, kFingerprint, bought.fingerprint);
+  Put(annotations, kSerial, bought.serial);
+  Put(annotations, kNotAfter,
+      record.certificate.has_value() ? FormatRfc3339(bought.not_after) : "");
+  const Revocation revoked = record.revocation.value_or(Revocation());
+  Put(annotations, kRevokedBy, revoked.who);
+  Put(annotations, kRevokeReason, revoked.why);
+  Put(annotations, kRevokeTime,
+      record.revocation.has_value() ? FormatRfc3339(revoked.time) : "");
+}
+
+// Reads annotations; remembers the first that does not make sense.
+class AnnotationReader {
+ public:
+  explicit AnnotationReader(const Annotations& annotations)
+      : annotations_(annotations) {}
+
+  std::string Text(const char* key) const {
+    const auto it = annotations_.find(key);
+    return it == annotations_.end() ? std::string() : it->second;
+  }
+  std::string Required(const char* key) {
+    std::string text = Text(key);
+    if (text.empty()) Fail(key);
+    return text;
+  }
+  absl::Time Time(const char* key) {
+    const absl::StatusOr<absl::Time> time = ParseRfc3339(Text(key));
+    if (time.ok()) return *time;
+    Fail(key);
+    return absl::InfinitePast();
+  }
+  void Fail(const char* key) {
+    if (wrong_.empty()) wrong_ = key;
+  }
+  const std::string& wrong() const { return wrong_; }
+
+ private:
+  const Annotations& annotations_;
+  std::string wrong_;
+};
+
+std::vector<std::string> SplitCommas(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const size_t comma = text.find(',');
+    parts.emplace_back(text.substr(0, comma));
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  return parts;
+}
+
+void ReadScope(AnnotationReader& reader, TokenRecord& record) {
+  TokenScope& scope = record.scope;
+  scope.node_name = reader.Required(kNodeName);
+  scope.groups = SplitCommas(reader.Text(kScopeGroups));
+  if (const std::string text = reader.Text(kMaxLifetime); !text.empty()) {
+    const auto lifetime = ParsePositiveDuration(text);
+    if (lifetime.ok()) {
+      scope.max_certificate_lifetime = *lifetime;
+    } else {
+      reader.Fail(kMaxLifetime);
+    }
+  }
+  if (const std::string key = reader.Text(kScopeKey); !key.empty()) {
+    scope.key_digest = key;
+  }
+  scope.allow_node_replacement = reader.Text(kReplacement) == "true";
+  const auto delivery = DeliveryFromName(reader.Text(kDelivery));
+  if (!delivery.has_value()) reader.Fail(kDelivery);
+  record.delivery = delivery.value_or(Delivery::kTicket);
+  record.provisioner = reader.Required(kProvisioner);
+  record.rule = reader.Text(kRule);
+  record.request_key = reader.Required(kRequestKey);
+  record.request_digest = reader.Required(kRequestDigest);
+  record.ticket_digest = reader.Text(kTicketDigest);
+}
+
+void ReadProgress(AnnotationReader& reader, TokenRecord& record) {
+  if (const std::string key = reader.Text(kClaimKey); !key.empty()) {
+    record.claim = {.key_digest = key,
+                    .claimant = reader.Text(kClaimant),
+                    .time = reader.Time(kClaimTime)};
+  }
+  if (const std::string uid = reader.Text(kCsrUid); !uid.empty()) {
+    record.reservation = {.csr_name = reader.Required(kCsrName),
+                          .csr_uid = uid,
+                          .key_digest = reader.Required(kCsrKey),
+                          .time = reader.Time(kReserveTime)};
+  }
+  if (const std::string text = reader.Text(kFingerprint); !text.empty()) {
+    record.certificate = {.fingerprint = text,
+                          .serial = reader.Text(kSerial),
+                          .not_after = reader.Time(kNotAfter)};
+  }
+  if (const std::string who = reader.Text(kRevokedBy); !who.empty()) {
+    record.revocation = {.who = who,
+                         .why = reader.Text(kRevokeReason),
+                         .time = reader.Time(kRevokeTime)};
+  }
+  // What the state needs must be there, or a record that somebody edited could
+  // be approved without the key that it is bound to.
+  const bool reserved = record.state == TokenState::kReserved;
+  if (reserved && !record.reservation.has_value()) reader.Fail(kCsrUid);
+  if ((reserved || record.state == TokenState::kActive) &&
+      record.delivery == Delivery::kTicket && !record.claim.has_value()) {
+    reader.Fail(kClaimKey);
+  }
+}
+
+std::string Data(const kubernetes::Secret& secret, const char* key) {
+  const auto it = secret.data().find(key);
+  return it == secret.data().end() ? std::string() : it->second;
+}
+
+absl::Status Unreadable(const TokenId& id, std::string_view what) {
+  return absl::FailedPreconditionError(
+      fmt::format("token {}: its record has no usable {}", id.text(), what));
+}
+
+}  // namespace
+
+void WriteTokenSecret(const TokenRecord& record, kubernetes::Secret& secret) {
+  kubernetes::ObjectMeta& metadata = *secret.mutable_metadata();
+  metadata.set_name(record.id.SecretName());
+  metadata.set_namespace_(std::string(kTokenNamespace));
+  (*metadata.mutable_labels())[kManagedByLabel] = kManagedBy;
+  (*metadata.mutable_labels())[kStateLabel] =
+      std::string(TokenStateName(record.state));
+  WriteScope(record, *metadata.mutable_annotations());
+  WriteProgress(record, *metadata.mutable_annotations());
+
+  secret.set_type(std::string(kTokenSecretType));
+  auto& data = *secret.mutable_data();
+  const bool live = record.state == TokenState::kActive ||
+                    record.state == TokenState::kReserved;
+  data[kTokenId] = record.id.text();
+  data[kTokenSecret] = std::string(record.secret.Reveal());
+  data[kExpiration] = FormatRfc3339(record.expire_time);
+  data[kDescription] =
+      fmt::format("Latchkey: one machine, {}", record.scope.node_name);
+  data[kGroups] = fmt::format("{}", fmt::join(record.groups, ","));
+  data[kUsageAuthentication] = live ? "true" : "false";
+  data[kUsageSigning] = "false";
+  if (record.ticket_salt.empty()) {
+    data.erase(kTicketSalt);
+  } else {
+    data[kTicketSalt] = std::string(record.ticket_salt.Reveal());
+  }
+}
+
+absl::StatusOr<StoredToken> ReadTokenSecret(kubernetes::Secret secret) {
+  const kubernetes::ObjectMeta& metadata = secret.metadata();
+  const auto managed_by = metadata.labels().find(kManagedByLabel);
+  if (secret.type() != kTokenSecretType ||
+      managed_by == metadata.labels().end() ||
+      managed_by->second != kManagedBy) {
+    return absl::FailedPreconditionError("not a token of Latchkey");
+  }
+  absl::StatusOr<TokenId> id = TokenId::Parse(Data(secret, kTokenId));
+  if (!id.ok() || id->SecretName() != metadata.name()) {
+    return absl::FailedPreconditionError(
+        "a record whose token-id does not fit its name");
+  }
+  const auto state_label = metadata.labels().find(kStateLabel);
+  const auto state = state_label == metadata.labels().end()
+                         ? std::nullopt
+                         : TokenStateFromName(state_label->second);
+  if (!state.has_value()) return Unreadable(*id, kStateLabel);
+  const absl::StatusOr<absl::Time> expires =
+      ParseRfc3339(Data(secret, kExpiration));
+  if (!expires.ok()) return Unreadable(*id, kExpiration);
+
+  StoredToken stored{.record = {.id = *std::move(id)},
+                     .version = metadata.resource_version(),
+                     .uid = metadata.uid(),
+                     .origin = {}};
+  TokenRecord& record = stored.record;
+  record.state = *state;
+  record.secret = SecretString(Data(secret, kTokenSecret));
+  record.ticket_salt = SecretString(Data(secret, kTicketSalt));
+  record.groups = SplitCommas(Data(secret, kGroups));
+  record.expire_time = *expires;
+  record.create_time =
+      absl::FromUnixSeconds(metadata.creation_timestamp().seconds());
+  AnnotationReader reader(metadata.annotations());
+  ReadScope(reader, record);
+  ReadProgress(reader, record);
+  if (!reader.wrong().empty()) return Unreadable(record.id, reader.wrong());
+  stored.origin = std::move(secret);
+  return stored;
+}
+
+}  // namespace latchkey

@@ -1,0 +1,105 @@
+#include "tests/e2e/broker_process.h"
+
+#include <signal.h>
+
+#include <regex>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "tests/testing/wait_until.h"
+
+namespace latchkey_testing {
+namespace {
+
+constexpr char kConfig[] = R"(cluster:
+  kubeconfig: {kubeconfig}
+  name: test
+provisioner_api:
+  listen: 127.0.0.1:{provisioner_port}
+  certificate_file: {certificate}
+  private_key_file: {private_key}
+  client_ca_file: {ca}
+node_api:
+  listen: 127.0.0.1:{node_port}
+  certificate_file: {certificate}
+  private_key_file: {private_key}
+tokens:
+  join_window: {join_window}
+  fetch_grace: {fetch_grace}
+policy:
+  - name: workers
+    provisioners:
+      - spiffe_id: {autoscaler}
+    allow:
+      node_names: ["worker-*"]
+      groups: [system:bootstrappers:pool-a]
+      delivery: [ticket, direct]
+      max_token_lifetime: 2h
+{more_policy}log:
+  level: {log_level}
+)";
+
+// The number after `key` in the log line "broker listens".
+int PortIn(const std::string& log, const std::string& key) {
+  std::smatch match;
+  const std::regex pattern("\"" + key + "\":\"([0-9]+)\"");
+  return std::regex_search(log, match, pattern) ? std::stoi(match[1]) : 0;
+}
+
+}  // namespace
+
+std::string BuiltProgram(const std::string& name) {
+  return std::string(LATCHKEY_BIN_DIR) + "/" + name;
+}
+
+BrokerProcess::BrokerProcess(const TestPki& pki, const Options& options) {
+  const IdentityFiles server = pki.Save("server", pki.Server());
+  const std::string config = dir_.Write(
+      "broker.yaml",
+      fmt::format(kConfig, fmt::arg("kubeconfig", options.kubeconfig),
+                  fmt::arg("provisioner_port", options.provisioner_port),
+                  fmt::arg("node_port", options.node_port),
+                  fmt::arg("certificate", server.certificate),
+                  fmt::arg("private_key", server.private_key),
+                  fmt::arg("ca", pki.ca_file()),
+                  fmt::arg("join_window", options.join_window),
+                  fmt::arg("fetch_grace", options.fetch_grace),
+                  fmt::arg("autoscaler", kAutoscaler),
+                  fmt::arg("more_policy", options.more_policy),
+                  fmt::arg("log_level", options.log_level)));
+  // A daemon does not watch its standard input, so setpriv sees to it that it
+  // dies with the test.
+  auto started =
+      ChildProcess::Start({"setpriv", "--pdeathsig", "KILL",
+                           BuiltProgram(options.program), "--config", config},
+                          {.environment = options.environment,
+                           .stdout_path = log_file_,
+                           .stderr_path = log_file_});
+  if (!started.ok()) throw std::runtime_error(started.status().ToString());
+  process_ = *std::move(started);
+  const auto ended = [this] {
+    return process_->AwaitExit(absl::ZeroDuration()).has_value();
+  };
+  WaitUntil(
+      [&] {
+        return ended() || Log().find("broker serves") != std::string::npos;
+      },
+      absl::Seconds(60));
+  if (ended() || Log().find("broker serves") == std::string::npos) {
+    throw std::runtime_error("latchkeyd did not come up:\n" + Log());
+  }
+  provisioner_port_ = PortIn(Log(), "provisioner_port");
+  node_port_ = PortIn(Log(), "node_port");
+}
+
+BrokerProcess::~BrokerProcess() {
+  if (process_ != nullptr) Stop(SIGTERM);
+}
+
+void BrokerProcess::Stop(int signal) {
+  process_->Signal(signal);
+  process_->AwaitExit(absl::Seconds(20));
+}
+
+}  // namespace latchkey_testing

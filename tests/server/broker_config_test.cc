@@ -1,0 +1,121 @@
+#include "server/broker_config.h"
+
+#include <string>
+
+#include <gmock/gmock.h>
+
+#include "tests/testing/status_matchers.h"
+
+namespace latchkey {
+namespace {
+
+using latchkey_testing::IsOk;
+using latchkey_testing::StatusIs;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr char kGood[] = R"(
+cluster:
+  kubeconfig: /etc/latchkey/kubeconfig
+  name: prod
+  api_servers: ["https://10.0.0.1:6443"]
+provisioner_api:
+  listen: 0.0.0.0:7443
+  certificate_file: tls.crt
+  private_key_file: tls.key
+  client_ca_file: clients.crt
+node_api:
+  certificate_file: tls.crt
+  private_key_file: tls.key
+tokens:
+  join_window: 10m
+policy:
+  - name: workers
+    provisioners:
+      - spiffe_id: spiffe://example.org/autoscaler
+      - dns_name: ci.example.org
+        common_name: ci
+    allow:
+      node_names: ["worker-*", "gpu-*.pool.example"]
+      groups: [system:bootstrappers:pool-a]
+      delivery: [direct]
+      max_token_lifetime: 2h
+      max_certificate_lifetime: 24h
+      node_replacement: true
+    freeze_on_misuse: true
+log: {level: debug}
+)";
+
+TEST(BrokerConfigTest, ReadsEveryField) {
+  const auto config = ParseBrokerConfig("broker.yaml", kGood);
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->kubeconfig, "/etc/latchkey/kubeconfig");
+  EXPECT_EQ(config->cluster_name, "prod");
+  EXPECT_EQ(config->provisioner_api.listen, "0.0.0.0:7443");
+  EXPECT_EQ(config->provisioner_api.client_ca_file, "clients.crt");
+  EXPECT_EQ(config->node_api.listen, "127.0.0.1:7444") << "the default";
+  EXPECT_EQ(config->join_window, absl::Minutes(10));
+  EXPECT_EQ(config->fetch_grace, absl::Seconds(30)) << "the default";
+  ASSERT_EQ(config->policy.size(), 1U);
+  const PolicyRule& rule = config->policy.front();
+  EXPECT_EQ(rule.provisioners.size(), 2U);
+  EXPECT_EQ(rule.provisioners[1].common_name, "ci");
+  EXPECT_EQ(rule.node_names.size(), 2U);
+  EXPECT_EQ(rule.delivery, std::vector<Delivery>{Delivery::kDirect});
+  EXPECT_EQ(rule.max_token_lifetime, absl::Hours(2));
+  EXPECT_EQ(rule.max_certificate_lifetime, absl::Hours(24));
+  EXPECT_TRUE(rule.allow_node_replacement);
+  EXPECT_TRUE(rule.freeze_on_misuse);
+  EXPECT_EQ(config->log_level, LogLevel::kDebug);
+}
+
+TEST(BrokerConfigTest, NamesEveryMistakeAtOnce) {
+  const auto config = ParseBrokerConfig("broker.yaml", R"(
+cluster:
+  kubeconfg: typo
+provisioner_api:
+  listen: nowhere
+  certificate_file: tls.crt
+node_api:
+  certificate_file: tls.crt
+  private_key_file: tls.key
+tokens:
+  join_window: 5
+policy:
+  - name: workers
+    provisioners:
+      - spiffe: spiffe://example.org/a
+    allow:
+      node_names: ["Worker-*"]
+      delivery: [pigeon]
+)");
+  EXPECT_THAT(
+      config,
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("broker.yaml:3:"), HasSubstr("kubeconfg"),
+                     HasSubstr("broker.yaml:5:"), HasSubstr("listen"),
+                     HasSubstr("private_key_file"), HasSubstr("client_ca_file"),
+                     HasSubstr("broker.yaml:11:"), HasSubstr("join_window"),
+                     HasSubstr("spiffe_id"), HasSubstr("node_names"),
+                     HasSubstr("delivery"))));
+}
+
+TEST(BrokerConfigTest, WhatIsNoConfigurationIsRefused) {
+  const std::string deep(100'000, '[');
+  for (const std::string& text :
+       {std::string(), std::string("- a list"), std::string("{"), deep,
+        std::string("\xff\xfe\x00", 3), std::string(2 << 20, 'a')}) {
+    EXPECT_THAT(ParseBrokerConfig("broker.yaml", text),
+                StatusIs(absl::StatusCode::kInvalidArgument));
+  }
+}
+
+TEST(BrokerConfigTest, NobodyMintsByOversight) {
+  const std::string without(kGood, std::string(kGood).find("policy:"));
+  EXPECT_THAT(
+      ParseBrokerConfig("broker.yaml", without),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("policy")));
+}
+
+}  // namespace
+}  // namespace latchkey

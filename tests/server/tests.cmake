@@ -1,0 +1,1 @@
+latchkey_test(server/broker_config_test.cc DEPS latchkey::server)

@@ -1,0 +1,12 @@
+foreach(name policy csr_rules work_schedule worker_pool token_broker identity)
+  if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/${name}_test.cc)
+    latchkey_test(services/${name}_test.cc DEPS latchkey::services)
+  endif()
+endforeach()
+
+latchkey_test(services/grpc_status_test.cc LABEL grpc
+  DEPS latchkey::services latchkey::broker_client)
+
+foreach(name csr_approver token_upkeep)
+  latchkey_test(services/${name}_test.cc DEPS latchkey::services latchkey::fakes)
+endforeach()

@@ -1,0 +1,136 @@
+#include "services/token_upkeep.h"
+
+#include <absl/status/status.h>
+
+#include "crypto/certificate.h"
+#include "tests/services/join_fixture.h"
+
+namespace latchkey_testing {
+namespace {
+
+using latchkey::TokenState;
+using latchkey::WorkResult;
+
+class TokenUpkeepTest : public JoinFixture {
+ protected:
+  WorkResult Tend() { return upkeep_.Tend(Id("abc123")); }
+  // The token's CSR "a", approved and signed.
+  void JoinUntilIssued() {
+    IssueClaimed();
+    approver_.Decide(PostCsr("a", key_));
+    Sign("a");
+  }
+};
+
+TEST_F(TokenUpkeepTest, ATokenIsSpentWhenItsGraceIsOver) {
+  JoinUntilIssued();
+  const WorkResult first = Tend();
+  EXPECT_EQ(first.kind, WorkResult::Kind::kAgain);
+  EXPECT_EQ(first.when, At(5)) << "to look for the Node meanwhile";
+  EXPECT_EQ(State(), TokenState::kReserved);
+
+  clock_.Advance(absl::Seconds(30));
+  EXPECT_EQ(Tend().when, Record().expire_time);
+  const latchkey::TokenRecord record = Record();
+  EXPECT_EQ(record.state, TokenState::kSpent);
+  EXPECT_NE(record.secret.Reveal(), "0123456789abcdef");
+  const auto chain =
+      latchkey::Certificate::ParseAll(Get("a").status().certificate());
+  EXPECT_EQ(record.certificate->fingerprint, chain->front().fingerprint);
+  EXPECT_EQ(record.certificate->serial, chain->front().serial);
+}
+
+TEST_F(TokenUpkeepTest, ATokenIsSpentAtOnceWhenItsNodeIsThere) {
+  JoinUntilIssued();
+  AddNode("worker-1");
+  Tend();
+  EXPECT_EQ(State(), TokenState::kSpent);
+}
+
+TEST_F(TokenUpkeepTest, ADeadCsrGivesTheTokenBack) {
+  IssueClaimed();
+  approver_.Decide(PostCsr("a", key_));
+  Csr failed = Get("a");
+  auto& condition = *failed.mutable_status()->add_conditions();
+  condition.set_type("Failed");
+  condition.set_status("True");
+  ASSERT_THAT(api_.Update(failed, "status"), IsOk());
+
+  Tend();
+  EXPECT_EQ(State(), TokenState::kActive);
+  approver_.Decide(PostCsr("b", key_));
+  EXPECT_EQ(DecisionOn("b"), "Approved LatchkeyApproved");
+}
+
+TEST_F(TokenUpkeepTest, ACsrSeenToGoUnsignedGivesTheTokenBack) {
+  IssueClaimed();
+  approver_.Decide(PostCsr("a", key_));
+  const Csr last = Get("a");
+  ASSERT_THAT(api_.Delete<Csr>({"", "a"}), IsOk());
+  upkeep_.NoteDeleted(last);
+  Tend();
+  EXPECT_EQ(State(), TokenState::kActive);
+}
+
+TEST_F(TokenUpkeepTest, ACsrThatIsGoneUnseenKeepsTheToken) {
+  JoinUntilIssued();
+  ASSERT_THAT(api_.Delete<Csr>({"", "a"}), IsOk());
+  Tend();
+  EXPECT_EQ(State(), TokenState::kReserved)
+      << "a certificate may have come out of it";
+}
+
+TEST_F(TokenUpkeepTest, ACsrThatWentSignedKeepsTheToken) {
+  JoinUntilIssued();
+  upkeep_.NoteDeleted(Get("a"));
+  ASSERT_THAT(api_.Delete<Csr>({"", "a"}), IsOk());
+  Tend();
+  EXPECT_EQ(State(), TokenState::kReserved);
+}
+
+TEST_F(TokenUpkeepTest, AnotherCsrOfTheSameNameIsNotTheOne) {
+  IssueClaimed();
+  approver_.Decide(PostCsr("a", key_));
+  ASSERT_THAT(api_.Delete<Csr>({"", "a"}), IsOk());
+  PostCsr("a", thief_key_);
+  Sign("a");
+  AddNode("worker-1");
+  Tend();
+  EXPECT_EQ(State(), TokenState::kReserved);
+}
+
+TEST_F(TokenUpkeepTest, ExpiredRecordsAreRemovedInEveryState) {
+  IssueDirect();
+  EXPECT_EQ(Tend().when, At(3600));
+  EXPECT_EQ(State(), TokenState::kActive);
+  clock_.Advance(absl::Hours(1));
+  EXPECT_EQ(Tend().kind, WorkResult::Kind::kDone);
+  EXPECT_THAT(store_.Find(Id("abc123")), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_EQ(Tend().kind, WorkResult::Kind::kDone) << "gone already";
+}
+
+TEST_F(TokenUpkeepTest, ARecordThatWasExtendedMeanwhileIsNotRemoved) {
+  IssueDirect();
+  clock_.Advance(absl::Hours(1));
+  api_.BeforeNext(Verb::kDelete, 1, [&] {
+    auto token = store_.Find(Id("abc123"));
+    latchkey::TokenRecord longer = token->record;
+    longer.expire_time = At(7200);
+    ASSERT_THAT(store_.Replace(*token, longer), IsOk());
+  });
+  EXPECT_EQ(Tend().kind, WorkResult::Kind::kRetry);
+  EXPECT_EQ(Record().expire_time, At(7200));
+}
+
+TEST_F(TokenUpkeepTest, AnApiThatDoesNotAnswerIsAskedAgain) {
+  JoinUntilIssued();
+  clock_.Advance(absl::Seconds(31));
+  api_.FailNext(Verb::kGet, 1, absl::UnavailableError("gone"));
+  EXPECT_EQ(Tend().kind, WorkResult::Kind::kRetry);
+  api_.FailNext(Verb::kGet, 2, absl::UnavailableError("gone"));
+  EXPECT_EQ(Tend().kind, WorkResult::Kind::kRetry);
+  EXPECT_EQ(State(), TokenState::kReserved);
+}
+
+}  // namespace
+}  // namespace latchkey_testing

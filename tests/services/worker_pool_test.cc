@@ -1,0 +1,76 @@
+#include "services/worker_pool.h"
+
+#include <atomic>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include <gmock/gmock.h>
+
+#include "core/clock.h"
+#include "tests/testing/wait_until.h"
+
+namespace latchkey {
+namespace {
+
+using latchkey_testing::WaitUntil;
+
+TEST(WorkerPoolTest, AGroupIsNeverWorkedOnTwiceAtOnce) {
+  const SystemClock clock;
+  std::atomic<int> at_once = 0;
+  std::atomic<int> most = 0;
+  std::atomic<int> done = 0;
+  WorkerPool pool({.threads = 4}, clock, [&](const WorkSchedule::Item&) {
+    most = std::max(most.load(), ++at_once);
+    std::this_thread::yield();
+    --at_once;
+    ++done;
+    return WorkResult::Done();
+  });
+  for (int i = 0; i < 200; ++i) pool.Add({"one", std::to_string(i)});
+  ASSERT_TRUE(WaitUntil([&] { return done == 200; }));
+  EXPECT_EQ(most, 1);
+}
+
+TEST(WorkerPoolTest, RetriesUntilItSucceeds) {
+  const SystemClock clock;
+  std::atomic<int> attempts = 0;
+  WorkerPool pool({.threads = 2,
+                   .first_backoff = absl::Milliseconds(1),
+                   .last_backoff = absl::Milliseconds(4)},
+                  clock, [&](const WorkSchedule::Item&) {
+                    return ++attempts < 5 ? WorkResult::Retry()
+                                          : WorkResult::Done();
+                  });
+  pool.Add({"g", "1"});
+  EXPECT_TRUE(WaitUntil([&] { return attempts == 5; }));
+}
+
+TEST(WorkerPoolTest, WorkMayAskToComeBack) {
+  const SystemClock clock;
+  std::atomic<int> visits = 0;
+  WorkerPool pool({.threads = 1}, clock, [&](const WorkSchedule::Item&) {
+    return ++visits < 3 ? WorkResult::Again(clock.Now() + absl::Milliseconds(1))
+                        : WorkResult::Done();
+  });
+  pool.AddAt({"g", "1"}, clock.Now() + absl::Milliseconds(1));
+  EXPECT_TRUE(WaitUntil([&] { return visits == 3; }));
+}
+
+TEST(WorkerPoolTest, EndsWithWorkWaiting) {
+  const SystemClock clock;
+  std::atomic<int> visits = 0;
+  {
+    WorkerPool pool({.threads = 1}, clock, [&](const WorkSchedule::Item&) {
+      ++visits;
+      return WorkResult::Retry(absl::Hours(1));
+    });
+    pool.Add({"g", "1"});
+    pool.AddAt({"g", "2"}, clock.Now() + absl::Hours(1));
+    ASSERT_TRUE(WaitUntil([&] { return visits == 1; }));
+  }
+  EXPECT_EQ(visits, 1);
+}
+
+}  // namespace
+}  // namespace latchkey
