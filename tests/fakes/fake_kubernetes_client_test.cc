@@ -11,6 +11,7 @@ namespace {
 using latchkey::kubernetes::Secret;
 
 struct FakeServer {
+  using Base = ::testing::Test;
   static FakeKubernetesClient& Fake() {
     static FakeKubernetesClient client;
     return client;

@@ -3,6 +3,7 @@
 // A suite gives a factory:
 //
 //   struct MyServer {
+//     using Base = ::testing::Test;    // the fixture's base, to set things up
 //     static latchkey::KubernetesClient& Client();  // may do everything
 //     static void ForgetHistory();     // version "1" is too old from now on
 //     static void ProvokeBookmarks();  // or let time do it
@@ -54,7 +55,7 @@ inline constexpr char kContractCsrPem[] =
     "-----END CERTIFICATE REQUEST-----\n";
 
 template <typename Server>
-class KubernetesClientContract : public ::testing::Test {
+class KubernetesClientContract : public Server::Base {
  protected:
   using Secret = latchkey::kubernetes::Secret;
   using SecretList = latchkey::kubernetes::SecretList;
@@ -66,6 +67,7 @@ class KubernetesClientContract : public ::testing::Test {
           .template Delete<Secret>({kContractNamespace, name})
           .IgnoreError();
     }
+    Server::Base::TearDown();
   }
 
   latchkey::KubernetesClient& client() { return Server::Client(); }
