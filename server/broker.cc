@@ -6,6 +6,7 @@
 #include <absl/status/status.h>
 
 #include "clients/files/read_file.h"
+#include "clients/kubernetes/file_api_access.h"
 #include "clients/kubernetes/http_kubernetes_client.h"
 #include "clients/kubernetes/retrying_kubernetes_client.h"
 #include "core/status_macros.h"
@@ -27,26 +28,27 @@ namespace latchkey {
 // the ports, then the calls in hand, then the watches.
 struct Broker::Parts {
   Parts(const BrokerConfig& config, const Clock& clock,
-        std::unique_ptr<KubernetesClient> kubernetes,
-        ClusterEndpoints endpoints)
-      : client(std::move(kubernetes)),
+        std::shared_ptr<ApiAccess> access, ClusterEndpoints endpoints)
+      : http_client(std::move(access)),
+        client(http_client, {}),
         cluster(std::move(endpoints)),
-        store(*client),
+        store(client),
         policy(config.policy),
         misuse(store, policy, clock),
         token_broker({.token_group = config.token_group,
                       .join_window = config.join_window},
                      store, policy, misuse, clock),
-        approver({.token_group = config.token_group}, *client, store, misuse,
+        approver({.token_group = config.token_group}, client, store, misuse,
                  clock),
-        upkeep({.fetch_grace = config.fetch_grace}, *client, store, clock),
-        controller({}, *client, approver, upkeep, clock),
+        upkeep({.fetch_grace = config.fetch_grace}, client, store, clock),
+        controller({}, client, approver, upkeep, clock),
         pool({.threads = static_cast<size_t>(config.max_calls),
               .max_queued = static_cast<size_t>(config.max_waiting_calls)}),
         provisioner_service(token_broker, cluster, pool),
         node_service(token_broker, cluster, pool) {}
 
-  std::unique_ptr<KubernetesClient> client;
+  HttpKubernetesClient http_client;
+  RetryingKubernetesClient client;
   ClusterEndpoints cluster;
   KubernetesTokenStore store;
   Policy policy;
@@ -66,12 +68,12 @@ namespace {
 
 // What machines are told: as configured, else as the broker itself does it.
 absl::StatusOr<ClusterEndpoints> EndpointsOf(const BrokerConfig& config,
-                                             const std::string& own_server,
-                                             const std::string& own_ca) {
-  ClusterEndpoints endpoints{.api_servers = config.api_servers,
-                             .certificate_authorities = own_ca,
-                             .name = config.cluster_name};
-  if (endpoints.api_servers.empty()) endpoints.api_servers = {own_server};
+                                             const FileApiAccess& own) {
+  ClusterEndpoints endpoints{
+      .api_servers = config.api_servers,
+      .certificate_authorities = own.certificate_authorities(),
+      .name = config.cluster_name};
+  if (endpoints.api_servers.empty()) endpoints.api_servers = {own.server()};
   if (!config.cluster_ca_file.empty()) {
     LATCHKEY_ASSIGN_OR_RETURN(
         endpoints.certificate_authorities,
@@ -86,11 +88,14 @@ absl::StatusOr<ClusterEndpoints> EndpointsOf(const BrokerConfig& config,
 
 absl::StatusOr<std::unique_ptr<Broker>> Broker::Start(
     const BrokerConfig& config, const Clock& clock) {
-  LATCHKEY_ASSIGN_OR_RETURN(ClusterAccess access, OpenCluster(config));
   LATCHKEY_ASSIGN_OR_RETURN(
-      ClusterEndpoints endpoints,
-      EndpointsOf(config, access.server, access.certificate_authorities));
-  auto parts = std::make_unique<Parts>(config, clock, std::move(access.client),
+      std::shared_ptr<FileApiAccess> access,
+      FileApiAccess::Create({.kubeconfig_path = config.kubeconfig,
+                             .user_agent = "latchkeyd"},
+                            clock));
+  LATCHKEY_ASSIGN_OR_RETURN(ClusterEndpoints endpoints,
+                            EndpointsOf(config, *access));
+  auto parts = std::make_unique<Parts>(config, clock, std::move(access),
                                        std::move(endpoints));
   LATCHKEY_ASSIGN_OR_RETURN(
       parts->provisioner_port,

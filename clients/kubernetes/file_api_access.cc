@@ -70,6 +70,11 @@ std::string FileApiAccess::server() const {
   return credentials_.server;
 }
 
+std::string FileApiAccess::certificate_authorities() const {
+  const MutexLock lock(mutex_);
+  return credentials_.ca_pem;
+}
+
 void FileApiAccess::LoadIfChanged() {
   looked_ = clock_.Now();
   if (!files_.AnyChanged()) return;

@@ -48,6 +48,9 @@ class FileApiAccess final : public ApiAccess {
 
   // The server's URL, as configured now, e.g. to be handed to nodes.
   std::string server() const;
+  // The authorities of the server in PEM, as configured now; empty: those that
+  // the system trusts.
+  std::string certificate_authorities() const;
 
  private:
   FileApiAccess(Options options, const Clock& clock);

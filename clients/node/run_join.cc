@@ -95,10 +95,8 @@ int RunJoin(int argc, char** argv) {
                                   : ReportFormat::kText;
   const SystemClock clock;
   const auto config = LoadConfig(config_path);
-  absl::StatusOr<JoinResult> result = config.status();
-  if (config.ok()) {
-    result = Join(*config, clock, format);
-  }
+  const absl::StatusOr<JoinResult> result =
+      config.ok() ? Join(*config, clock, format) : config.status();
   fputs(VerdictLine(format, config.ok() ? config->plan.node_name : "", result,
                     clock.Now())
             .c_str(),

@@ -1,5 +1,5 @@
 # Tests against the real control plane (tests/controlplane).
-add_library(latchkey_join_testing STATIC broker_process.cc join_test.cc)
+add_library(latchkey_join_testing STATIC e2e/broker_process.cc e2e/join_test.cc)
 add_library(latchkey::join_testing ALIAS latchkey_join_testing)
 target_compile_definitions(latchkey_join_testing PUBLIC
   LATCHKEY_BIN_DIR="${PROJECT_BINARY_DIR}/bin"
@@ -9,3 +9,5 @@ target_link_libraries(latchkey_join_testing
          latchkey::kubernetes latchkey::storage latchkey::proto
   PRIVATE latchkey::broker_client latchkey::services latchkey_warnings)
 add_dependencies(latchkey_join_testing latchkeyd latchkeyctl latchkey-join)
+
+latchkey_test(e2e/join_e2e_test.cc LABEL e2e TIMEOUT 300 DEPS latchkey::join_testing)
