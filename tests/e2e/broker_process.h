@@ -48,6 +48,10 @@ class BrokerProcess {
   }
   // Ends it with `signal` and waits until it is gone.
   void Stop(int signal);
+  void Signal(int signal) const { process_->Signal(signal); }
+  bool Running() {
+    return !process_->AwaitExit(absl::ZeroDuration()).has_value();
+  }
   pid_t pid() const { return process_->pid(); }
   std::string Log() const { return ReadFile(log_file_); }
   std::string log_file() const { return log_file_; }

@@ -8,6 +8,12 @@ target_link_libraries(latchkey_join_testing
   PUBLIC latchkey::testing latchkey::control_plane_testing latchkey::crypto
          latchkey::kubernetes latchkey::storage latchkey::proto
   PRIVATE latchkey::broker_client latchkey::services latchkey_warnings)
-add_dependencies(latchkey_join_testing latchkeyd latchkeyctl latchkey-join)
+latchkey_program(latchkeyd-with-faults
+  SOURCES testing/latchkeyd_with_faults.cc DEPS latchkey::server)
+add_dependencies(latchkey_join_testing
+  latchkeyd latchkeyd-with-faults latchkeyctl latchkey-join)
 
-latchkey_test(e2e/join_e2e_test.cc LABEL e2e TIMEOUT 300 DEPS latchkey::join_testing)
+foreach(name join refusals races faults)
+  latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e TIMEOUT 600
+    DEPS latchkey::join_testing)
+endforeach()
