@@ -35,24 +35,12 @@
 
 #include "clients/kubernetes/kube_time.h"
 #include "clients/kubernetes/kubernetes_client.h"
-#include "core/refusal.h"
+#include "tests/testing/sample_csr.h"
 #include "tests/testing/status_matchers.h"
 
 namespace latchkey_testing {
 
 inline constexpr char kContractNamespace[] = "kube-public";
-
-// Any signed PKCS#10 request will do for a CSR: this one is for system:nodes,
-// system:node:contract. The key was thrown away.
-inline constexpr char kContractCsrPem[] =
-    "-----BEGIN CERTIFICATE REQUEST-----\n"
-    "MIHyMIGYAgEAMDYxFTATBgNVBAoMDHN5c3RlbTpub2RlczEdMBsGA1UEAwwUc3lz\n"
-    "dGVtOm5vZGU6Y29udHJhY3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARehTSt\n"
-    "40z0KvXu+eHlyLGl96VxffiAdIq9ELmefQjtwSbKw72f90oj3QOIX4pavoFh2S03\n"
-    "SfVUC+t77kuVUEPnoAAwCgYIKoZIzj0EAwIDSQAwRgIhAMXwrMIPA12LxQQEB6h9\n"
-    "lSgOMwxaOUrpoRiI5fir7eNmAiEAhAOUwubq341oRvw1u+/EErJ2X6F/NmLDoemk\n"
-    "HRNOcQY=\n"
-    "-----END CERTIFICATE REQUEST-----\n";
 
 template <typename Server>
 class KubernetesClientContract : public Server::Base {
@@ -608,7 +596,7 @@ TYPED_TEST_P(KubernetesClientContract, AForgottenVersionIsOutOfRange) {
 TYPED_TEST_P(KubernetesClientContract, ApprovalWritesTheVerdictAndNothingElse) {
   typename TestFixture::Csr csr;
   csr.mutable_metadata()->set_name(this->NewName());
-  csr.mutable_spec()->set_request(kContractCsrPem);
+  csr.mutable_spec()->set_request(kSampleCsrPem);
   csr.mutable_spec()->set_signer_name("contract.latchkey.test/signer");
   csr.mutable_spec()->add_usages("client auth");
   csr.mutable_status()->set_certificate("a creator cannot bring its own");

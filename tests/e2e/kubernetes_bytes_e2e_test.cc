@@ -1,0 +1,210 @@
+// What the real API server sends, decoded and encoded again, is the same bytes,
+// fields that we do not know included: a read-modify-write loses nothing.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "clients/kubernetes/envelope.h"
+#include "clients/kubernetes/kube_time.h"
+#include "clients/kubernetes/kubernetes_status.h"
+#include "tests/e2e/cluster_client.h"
+#include "tests/testing/control_plane.h"
+#include "tests/testing/sample_csr.h"
+#include "tests/testing/status_matchers.h"
+#include "tests/testing/wait_until.h"
+
+namespace latchkey_testing {
+namespace {
+
+using latchkey::KubernetesClient;
+namespace kubernetes = latchkey::kubernetes;
+
+class BytesTest : public ControlPlaneTest {
+ protected:
+  void SetUp() override {
+    ControlPlaneTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    auto access = latchkey::FileApiAccess::Create(
+        {.kubeconfig_path = cluster().admin_kubeconfig()},
+        SystemClockOfTests());
+    ASSERT_THAT(access, IsOk());
+    http_ = (*access)->Current()->http;
+    client_ = ClientOfKubeconfig(cluster().admin_kubeconfig());
+  }
+
+  // The object within the server's answer to a GET, as it came.
+  std::string RawObject(const std::string& path, std::string_view kind) {
+    latchkey::HttpRequest request;
+    request.target = path;
+    request.headers = {{"accept", latchkey::kProtobufContentType}};
+    const auto response = http_->Send(request);
+    EXPECT_THAT(response, IsOk());
+    if (!response.ok()) return "";
+    const auto envelope = latchkey::OpenEnvelope(response->body);
+    EXPECT_THAT(envelope, IsOk());
+    if (!envelope.ok()) return "";
+    EXPECT_EQ(envelope->kind, kind);
+    return std::string(envelope->raw);
+  }
+
+  // Decodes what is at `path` as a Message and expects its bytes back.
+  template <typename Message>
+  Message ExpectSameBytes(const std::string& path, std::string_view kind) {
+    SCOPED_TRACE(path);
+    const std::string raw = RawObject(path, kind);
+    Message message;
+    EXPECT_TRUE(message.ParseFromString(raw));
+    EXPECT_FALSE(raw.empty());
+    EXPECT_EQ(latchkey::SerializeDeterministically(message), raw);
+    return message;
+  }
+
+  KubernetesClient& client() { return *client_; }
+
+ private:
+  std::shared_ptr<latchkey::HttpClient> http_;
+  std::unique_ptr<KubernetesClient> client_;
+};
+
+kubernetes::ObjectMeta RichMetadata(const std::string& name_space,
+                                    const std::string& name) {
+  kubernetes::ObjectMeta metadata;
+  metadata.set_namespace_(name_space);
+  metadata.set_name(name);
+  for (const char* key : {"z", "a", "m/b", "Z", "a.a"}) {
+    (*metadata.mutable_labels())[key] = "";
+    (*metadata.mutable_annotations())[key] = "\xc3\xa9 value";
+  }
+  metadata.add_finalizers("latchkey.test/none");
+  auto* owner = metadata.add_owner_references();
+  owner->set_api_version("v1");
+  owner->set_kind("ConfigMap");
+  owner->set_name("owner");
+  owner->set_uid("00000000-0000-4000-8000-000000000001");
+  return metadata;
+}
+
+TEST_F(BytesTest, SecretsAndTheirLists) {
+  kubernetes::Secret secret;
+  *secret.mutable_metadata() = RichMetadata("kube-public", "bytes");
+  (*secret.mutable_data())["empty"] = "";
+  (*secret.mutable_data())["binary"] = std::string("\0\x01\xff", 3);
+  (*secret.mutable_data())["Another"] = "x";
+  secret.set_immutable(true);
+  ASSERT_THAT(client().Create(secret), IsOk());
+
+  const auto got = ExpectSameBytes<kubernetes::Secret>(
+      "/api/v1/namespaces/kube-public/secrets/bytes", "Secret");
+  // managedFields are none of our fields, and came through all the same.
+  EXPECT_GT(got.metadata().unknown_fields().field_count(), 0);
+  EXPECT_EQ(got.metadata().unknown_fields().field(0).number(), 17);
+  ExpectSameBytes<kubernetes::SecretList>("/api/v1/secrets", "SecretList");
+  ExpectSameBytes<kubernetes::SecretList>("/api/v1/secrets?limit=1",
+                                          "SecretList");
+}
+
+TEST_F(BytesTest, ConfigMaps) {
+  kubernetes::ConfigMap map;
+  *map.mutable_metadata() = RichMetadata("kube-public", "bytes");
+  (*map.mutable_data())["text"] = "x";
+  (*map.mutable_binary_data())["binary"] = std::string("\0\xff", 2);
+  (*map.mutable_binary_data())["another"] = "";
+  ASSERT_THAT(client().Create(map), IsOk());
+
+  ExpectSameBytes<kubernetes::ConfigMap>(
+      "/api/v1/namespaces/kube-public/configmaps/bytes", "ConfigMap");
+  ExpectSameBytes<kubernetes::ConfigMapList>("/api/v1/configmaps",
+                                             "ConfigMapList");
+}
+
+TEST_F(BytesTest, NodesWithTheirStatus) {
+  kubernetes::Node node;
+  *node.mutable_metadata() = RichMetadata("", "bytes");
+  ASSERT_THAT(client().Create(node), IsOk());
+  const ProgramResult patched = cluster().Run(
+      {"kubectl", "patch", "node", "bytes", "--subresource=status",
+       "--type=merge", "-p",
+       R"({"status":{"capacity":{"cpu":"2","memory":"1Gi"},"conditions":[)"
+       R"({"type":"Ready","status":"False","reason":"x"}]}})"});
+  ASSERT_EQ(patched.exit_code, 0) << patched.err;
+
+  ExpectSameBytes<kubernetes::Node>("/api/v1/nodes/bytes", "Node");
+  ExpectSameBytes<kubernetes::NodeList>("/api/v1/nodes", "NodeList");
+}
+
+TEST_F(BytesTest, LeasesWithMicroseconds) {
+  kubernetes::Lease lease;
+  *lease.mutable_metadata() = RichMetadata("kube-public", "bytes");
+  lease.mutable_spec()->set_holder_identity("");
+  lease.mutable_spec()->set_lease_duration_seconds(15);
+  *lease.mutable_spec()->mutable_acquire_time() =
+      latchkey::ToKubernetesMicroTime(absl::FromUnixSeconds(1'800'000'000));
+  *lease.mutable_spec()->mutable_renew_time() = latchkey::ToKubernetesMicroTime(
+      absl::FromUnixMicros(1'800'000'000'000'001));
+  ASSERT_THAT(client().Create(lease), IsOk());
+
+  ExpectSameBytes<kubernetes::Lease>(
+      "/apis/coordination.k8s.io/v1/namespaces/kube-public/leases/bytes",
+      "Lease");
+  ExpectSameBytes<kubernetes::LeaseList>("/apis/coordination.k8s.io/v1/leases",
+                                         "LeaseList");
+}
+
+TEST_F(BytesTest, SigningRequestsWithTheirCertificates) {
+  kubernetes::CertificateSigningRequest csr;
+  *csr.mutable_metadata() = RichMetadata("", "bytes");
+  csr.mutable_spec()->set_request(kSampleCsrPem);
+  csr.mutable_spec()->set_signer_name(
+      "kubernetes.io/kube-apiserver-client-kubelet");
+  csr.mutable_spec()->add_usages("digital signature");
+  csr.mutable_spec()->add_usages("client auth");
+  csr.mutable_spec()->set_expiration_seconds(600);
+  auto created = client().Create(csr);
+  ASSERT_THAT(created, IsOk());
+  auto* condition = created->mutable_status()->add_conditions();
+  condition->set_type("Approved");
+  condition->set_status("True");
+  condition->set_reason("Bytes");
+  *condition->mutable_last_update_time() =
+      latchkey::ToKubernetesTime(absl::FromUnixSeconds(1'800'000'000));
+  ASSERT_THAT(client().Update(*created, "approval"), IsOk());
+  ASSERT_TRUE(WaitUntil([&] {
+    const auto got =
+        client().Get<kubernetes::CertificateSigningRequest>({"", "bytes"});
+    return got.ok() && got->status().has_certificate();
+  }));
+
+  const std::string collection =
+      "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+  ExpectSameBytes<kubernetes::CertificateSigningRequest>(
+      collection + "/bytes", "CertificateSigningRequest");
+  ExpectSameBytes<kubernetes::CertificateSigningRequestList>(
+      collection, "CertificateSigningRequestList");
+}
+
+TEST_F(BytesTest, Statuses) {
+  ExpectSameBytes<kubernetes::Status>(
+      "/api/v1/namespaces/kube-public/secrets/none", "Status");
+  ExpectSameBytes<kubernetes::Status>("/api/v1/secrets?labelSelector=a+in+b",
+                                      "Status");
+}
+
+// An update of a decoded object is, to the server, an update of nothing.
+TEST_F(BytesTest, SendingAnObjectBackChangesNothing) {
+  kubernetes::ConfigMap map;
+  *map.mutable_metadata() = RichMetadata("kube-public", "sent-back");
+  (*map.mutable_data())["a"] = "";
+  ASSERT_THAT(client().Create(map), IsOk());
+  const auto got =
+      client().Get<kubernetes::ConfigMap>({"kube-public", "sent-back"});
+  ASSERT_THAT(got, IsOk());
+
+  const auto updated = client().Update(*got);
+
+  ASSERT_THAT(updated, IsOk());
+  EXPECT_EQ(updated->metadata().resource_version(),
+            got->metadata().resource_version());
+}
+
+}  // namespace
+}  // namespace latchkey_testing
