@@ -7,7 +7,8 @@ target_compile_definitions(latchkey_join_testing PUBLIC
 target_link_libraries(latchkey_join_testing
   PUBLIC latchkey::testing latchkey::control_plane_testing latchkey::crypto
          latchkey::kubernetes latchkey::storage latchkey::proto
-  PRIVATE latchkey::broker_client latchkey::services latchkey_warnings)
+         latchkey::broker_client
+  PRIVATE latchkey::services latchkey_warnings)
 latchkey_program(latchkeyd-with-faults
   SOURCES testing/latchkeyd_with_faults.cc DEPS latchkey::server)
 add_dependencies(latchkey_join_testing
@@ -17,3 +18,6 @@ foreach(name join refusals races faults kubelet expiry secrets)
   latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e TIMEOUT 600
     DEPS latchkey::join_testing)
 endforeach()
+
+# Real programs, but no cluster.
+latchkey_test(e2e/programs_test.cc LABEL grpc DEPS latchkey::join_testing)

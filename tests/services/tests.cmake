@@ -1,7 +1,6 @@
-foreach(name policy csr_rules work_schedule worker_pool token_broker identity)
-  if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/${name}_test.cc)
-    latchkey_test(services/${name}_test.cc DEPS latchkey::services)
-  endif()
+foreach(name policy csr_rules work_schedule worker_pool token_broker identity
+             token_messages)
+  latchkey_test(services/${name}_test.cc DEPS latchkey::services)
 endforeach()
 
 latchkey_test(services/grpc_status_test.cc LABEL grpc

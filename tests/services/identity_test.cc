@@ -1,0 +1,81 @@
+#include "services/identity.h"
+
+#include <string>
+
+#include <absl/time/time.h>
+#include <gmock/gmock.h>
+
+#include "core/reasons.h"
+#include "crypto/certificate_authority.h"
+#include "tests/testing/status_matchers.h"
+
+namespace latchkey {
+namespace {
+
+using latchkey_testing::IsOk;
+using latchkey_testing::ReasonIs;
+
+std::string CertificateOf(CertificateProfile profile) {
+  const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+  static const CertificateAuthority authority =
+      CertificateAuthority::Create("test", now, now + absl::Hours(48)).value();
+  profile.not_before = now;
+  profile.not_after = now + absl::Hours(1);
+  profile.client_auth = true;
+  return authority.Issue(profile).value().certificate_pem;
+}
+
+TEST(IdentityTest, TheStrongestNameNamesTheProvisioner) {
+  struct Case {
+    const char* name;
+    CertificateProfile profile;
+    std::string_view want;
+  };
+  const Case cases[] = {
+      {"a SPIFFE ID before all",
+       {.common_name = "x",
+        .dns_names = {"x.example"},
+        .uris = {"https://x.example", "spiffe://example.org/x"}},
+       "spiffe://example.org/x"},
+      {"then the first DNS name",
+       {.common_name = "x", .dns_names = {"a.example", "b.example"}},
+       "dns:a.example"},
+      {"then the common name", {.common_name = "x"}, "cn:x"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    const auto identity = IdentityFromCertificate(CertificateOf(c.profile));
+    ASSERT_THAT(identity, IsOk());
+    EXPECT_EQ(identity->name, c.want);
+  }
+  // A common name cannot pose as a SPIFFE ID: the kinds have their prefixes.
+  EXPECT_EQ(IdentityFromCertificate(
+                CertificateOf({.common_name = "spiffe://example.org/x"}))
+                ->name,
+            "cn:spiffe://example.org/x");
+}
+
+TEST(IdentityTest, WhoNamesNobodyIsNobody) {
+  struct Case {
+    const char* name;
+    std::string pem;
+  };
+  const Case cases[] = {
+      {"no certificate", "hello"},
+      {"nothing", ""},
+      {"two SPIFFE IDs",
+       CertificateOf(
+           {.common_name = "x", .uris = {"spiffe://a/x", "spiffe://b/x"}})},
+      {"a name with a space", CertificateOf({.common_name = "x y"})},
+      {"a name with a newline", CertificateOf({.common_name = "x\ny"})},
+      {"a look-alike", CertificateOf({.common_name = "\xd0\xb0utoscaler"})},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    EXPECT_THAT(IdentityFromCertificate(c.pem),
+                ReasonIs(reason::kUnauthenticated));
+  }
+}
+
+}  // namespace
+}  // namespace latchkey
