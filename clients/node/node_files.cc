@@ -216,7 +216,7 @@ absl::StatusOr<Certificate> NodeFiles::Recover(std::string_view node_name,
     newest_path = path;
   }
   if (!newest) return absl::NotFoundError("no credential to recover");
-  LATCHKEY_RETURN_IF_ERROR(SwapSymlink(InCertDir(kCurrent), newest_path));
+  LATCHKEY_RETURN_IF_ERROR(MakeCurrent(newest_path));
   return *std::move(newest);
 }
 
@@ -264,11 +264,17 @@ absl::Status NodeFiles::Install(const NodeCredential& credential,
   LATCHKEY_RETURN_IF_ERROR(written);
   FaultPoint("node_files.credential_written");
 
-  LATCHKEY_RETURN_IF_ERROR(SwapSymlink(current, path));
+  return MakeCurrent(path);
+}
+
+absl::Status NodeFiles::MakeCurrent(const std::string& path) {
+  // The key lives on in `path`. The link is last: once it is there, no run
+  // comes back to tidy up.
+  LATCHKEY_RETURN_IF_ERROR(RemoveFile(InCertDir(kKey)));
+  FaultPoint("node_files.key_removed");
+  LATCHKEY_RETURN_IF_ERROR(SwapSymlink(InCertDir(kCurrent), path));
   FaultPoint("node_files.current_swapped");
   return absl::OkStatus();
 }
-
-absl::Status NodeFiles::ForgetKey() { return RemoveFile(InCertDir(kKey)); }
 
 }  // namespace latchkey

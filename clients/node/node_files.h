@@ -62,8 +62,8 @@ class NodeFiles {
   // ours stands in the way.
   absl::Status Prepare();
 
-  // Ends a run that was killed between its last two steps: if everything but
-  // the link is in place, swaps the link and answers like FindCredential.
+  // Ends a run that was killed near its end: if everything but the link is in
+  // place, swaps the link and answers like FindCredential.
   absl::StatusOr<Certificate> Recover(std::string_view node_name,
                                       absl::Time now);
 
@@ -72,13 +72,10 @@ class NodeFiles {
   // holds no key: it is never replaced, since its key may be bound to a ticket.
   absl::StatusOr<PrivateKey> LoadOrCreateKey(KeyType type);
 
-  // Puts `credential` in place; the file is named after `now`. Repeatable.
+  // Puts `credential` in place; the file is named after `now`. Repeatable. Then
+  // the key file is gone, as the kubelet does with its own: the key lives on in
+  // the credential, and the next join makes a new one.
   absl::Status Install(const NodeCredential& credential, absl::Time now);
-
-  // Removes the key file once a credential is in place, as the kubelet does
-  // with its own: the key lives on in the credential, and the next join gets a
-  // new one.
-  absl::Status ForgetKey();
 
   const NodeFilePaths& paths() const { return paths_; }
 
@@ -88,6 +85,7 @@ class NodeFiles {
                                                   std::string_view node_name,
                                                   absl::Time now) const;
   absl::Status CheckKubeconfig() const;
+  absl::Status MakeCurrent(const std::string& path);
   std::string InCertDir(std::string_view name) const;
 
   const NodeFilePaths paths_;

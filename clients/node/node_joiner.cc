@@ -55,6 +55,10 @@ bool IsDecided(const Csr& csr) {
   return DeathOf(csr) != nullptr || !csr.status().certificate().empty();
 }
 
+std::string SelectorOf(const Csr& csr) {
+  return "metadata.name=" + csr.metadata().name();
+}
+
 // The certificate of a decided `csr`, or why there is none.
 absl::StatusOr<std::string> OutcomeOf(const Csr& csr) {
   if (const auto* death = DeathOf(csr)) {
@@ -101,10 +105,14 @@ class NodeJoiner::Attempt {
   absl::StatusOr<Csr> Ask(ClusterSession& session, const PrivateKey& key,
                           Csr csr);
   absl::StatusOr<std::string> Wait(ClusterSession& session, Csr csr);
-  // Follows `csr` until it is decided, or nothing was heard for a while. Both
-  // answer kNotFound if it is gone.
-  static absl::Status Reread(KubernetesClient& client, Csr& csr);
-  absl::Status Watch(KubernetesClient& client, Csr& csr) const;
+  // Reads `csr` again, by a list: that tells the version to watch from. The
+  // object's own may be older than what the server remembers.
+  static absl::Status Reread(KubernetesClient& client, Csr& csr,
+                             std::string& version);
+  // Follows `csr` from `version` until it is decided, or nothing was heard for
+  // a while. Like Reread, kNotFound if it is gone.
+  absl::Status Watch(KubernetesClient& client, const std::string& version,
+                     Csr& csr) const;
   static absl::Status TakeOver(Csr newer, Csr& csr);
   absl::StatusOr<Certificate> CheckCertificate(const PrivateKey& key,
                                                const std::string& pem) const;
@@ -146,7 +154,6 @@ absl::StatusOr<JoinResult> NodeJoiner::Attempt::Run() {
     found = with_.files.Recover(plan_.node_name, with_.clock.Now());
   }
   if (found.ok()) {
-    LATCHKEY_RETURN_IF_ERROR(with_.files.ForgetKey());
     return JoinResult{JoinResult::Kind::kAlreadyJoined, *std::move(found)};
   }
 
@@ -186,7 +193,6 @@ absl::StatusOr<JoinResult> NodeJoiner::Attempt::Run() {
                            .api_server = session.api_server(),
                            .ca_pem = grant.ca_pem},
                           with_.clock.Now()));
-  LATCHKEY_RETURN_IF_ERROR(with_.files.ForgetKey());
   return JoinResult{JoinResult::Kind::kJoined, std::move(certificate)};
 }
 
@@ -311,6 +317,7 @@ bool NodeJoiner::Attempt::IsOurs(const Csr& found,
 absl::StatusOr<std::string> NodeJoiner::Attempt::Wait(ClusterSession& session,
                                                       Csr csr) {
   const std::string name = csr.metadata().name();
+  std::string version = csr.metadata().resource_version();
   for (bool fresh = true;; fresh = false) {
     if (IsDecided(csr)) return OutcomeOf(csr);
     if (TimeLeft() <= absl::ZeroDuration()) {
@@ -319,8 +326,9 @@ absl::StatusOr<std::string> NodeJoiner::Attempt::Wait(ClusterSession& session,
                       name, absl::FormatDuration(plan_.timeout)));
     }
     LATCHKEY_ASSIGN_OR_RETURN(KubernetesClient* const client, session.Client());
-    absl::Status status = fresh ? absl::OkStatus() : Reread(*client, csr);
-    if (status.ok() && !IsDecided(csr)) status = Watch(*client, csr);
+    absl::Status status =
+        fresh ? absl::OkStatus() : Reread(*client, csr, version);
+    if (status.ok() && !IsDecided(csr)) status = Watch(*client, version, csr);
     if (status.ok()) {
       session.Succeeded();
     } else if (absl::IsNotFound(status)) {
@@ -342,20 +350,24 @@ absl::Status NodeJoiner::Attempt::TakeOver(Csr newer, Csr& csr) {
   return absl::OkStatus();
 }
 
-absl::Status NodeJoiner::Attempt::Reread(KubernetesClient& client, Csr& csr) {
-  LATCHKEY_ASSIGN_OR_RETURN(Csr newer,
-                            client.Get<Csr>({"", csr.metadata().name()}));
-  return TakeOver(std::move(newer), csr);
+absl::Status NodeJoiner::Attempt::Reread(KubernetesClient& client, Csr& csr,
+                                         std::string& version) {
+  using CsrList = kubernetes::CertificateSigningRequestList;
+  LATCHKEY_ASSIGN_OR_RETURN(
+      CsrList list, client.List<CsrList>({.field_selector = SelectorOf(csr)}));
+  if (list.items().empty()) return absl::NotFoundError("it is gone");
+  version = list.metadata().resource_version();
+  return TakeOver(std::move(*list.mutable_items(0)), csr);
 }
 
 absl::Status NodeJoiner::Attempt::Watch(KubernetesClient& client,
+                                        const std::string& version,
                                         Csr& csr) const {
   LATCHKEY_ASSIGN_OR_RETURN(
       const std::unique_ptr<WatchStream> stream,
       client.WatchObjects(
           kCertificateSigningRequests,
-          {.field_selector = "metadata.name=" + csr.metadata().name(),
-           .resource_version = csr.metadata().resource_version()}));
+          {.field_selector = SelectorOf(csr), .resource_version = version}));
   while (!IsDecided(csr)) {
     const auto event =
         stream->Next(std::clamp(TimeLeft(), absl::ZeroDuration(), kWatchSlice));
@@ -363,7 +375,7 @@ absl::Status NodeJoiner::Attempt::Watch(KubernetesClient& client,
     LATCHKEY_RETURN_IF_ERROR(event.status());
     if (event->type == WatchEventType::kBookmark) continue;
     if (event->type == WatchEventType::kDeleted) {
-      return absl::NotFoundError("the certificate request was removed");
+      return absl::NotFoundError("it was deleted");
     }
     Csr newer;
     if (!newer.ParseFromString(event->object)) {

@@ -1,0 +1,32 @@
+// A Pace in which nobody waits: sleeping moves a FakeClock.
+
+#ifndef LATCHKEY_TESTS_CLIENTS_NODE_FAKE_PACE_H_
+#define LATCHKEY_TESTS_CLIENTS_NODE_FAKE_PACE_H_
+
+#include <absl/time/time.h>
+
+#include "clients/node/pace.h"
+#include "tests/testing/fake_clock.h"
+
+namespace latchkey_testing {
+
+class FakePace final : public latchkey::Pace {
+ public:
+  // `clock` must outlive this.
+  explicit FakePace(FakeClock& clock) : clock_(clock) {}
+
+  absl::Duration Elapsed() const override { return elapsed_; }
+  void Sleep(absl::Duration duration) override {
+    elapsed_ += duration;
+    clock_.Advance(duration);
+  }
+  double Jitter() override { return 0; }
+
+ private:
+  FakeClock& clock_;
+  absl::Duration elapsed_;
+};
+
+}  // namespace latchkey_testing
+
+#endif  // LATCHKEY_TESTS_CLIENTS_NODE_FAKE_PACE_H_
