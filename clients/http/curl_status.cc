@@ -32,7 +32,6 @@ absl::StatusCode CodeOf(const CurlOutcome& outcome) {
     case CURLE_NOT_BUILT_IN:
     case CURLE_OUT_OF_MEMORY:
     case CURLE_UNKNOWN_OPTION:
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_URL_MALFORMAT:
       return absl::StatusCode::kInternal;
     default:
