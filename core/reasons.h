@@ -37,6 +37,7 @@ inline constexpr std::string_view kCsrMalformed = "CSR_MALFORMED";
 inline constexpr std::string_view kCsrKeyWeak = "CSR_KEY_WEAK";
 inline constexpr std::string_view kCsrSubject = "CSR_SUBJECT";
 inline constexpr std::string_view kCsrSubjectAltName = "CSR_SUBJECT_ALT_NAME";
+inline constexpr std::string_view kCsrExtensions = "CSR_EXTENSIONS";
 inline constexpr std::string_view kCsrUsages = "CSR_USAGES";
 inline constexpr std::string_view kCsrTooOld = "CSR_TOO_OLD";
 inline constexpr std::string_view kScopeNodeName = "SCOPE_NODE_NAME";

@@ -1,5 +1,6 @@
 #include "core/thread_pool.h"
 
+#include <system_error>
 #include <utility>
 
 namespace latchkey {
@@ -19,11 +20,18 @@ ThreadPool::~ThreadPool() {
 bool ThreadPool::TrySubmit(std::function<void()> task) {
   {
     const MutexLock lock(mutex_);
-    if (stopping_ || queue_.size() >= options_.max_queued) return false;
-    queue_.push_back(std::move(task));
-    if (idle_ < queue_.size() && threads_.size() < options_.threads) {
-      threads_.emplace_back([this] { RunTasks(); });
+    const size_t free = options_.threads - busy_;
+    if (stopping_ || queue_.size() >= options_.max_queued + free) return false;
+    if (threads_.size() < options_.threads &&
+        threads_.size() < busy_ + queue_.size() + 1) {
+      try {
+        threads_.emplace_back([this] { RunTasks(); });
+      } catch (const std::system_error&) {
+        // The system has no more threads to give; those there are will do.
+        if (threads_.empty()) return false;
+      }
     }
+    queue_.push_back(std::move(task));
   }
   wake_.SignalOne();
   return true;
@@ -34,14 +42,16 @@ void ThreadPool::RunTasks() {
     std::function<void()> task;
     {
       const MutexLock lock(mutex_);
-      ++idle_;
       while (queue_.empty() && !stopping_) wake_.Wait(mutex_);
-      --idle_;
       if (queue_.empty()) return;
       task = std::move(queue_.front());
       queue_.pop_front();
+      ++busy_;
     }
     task();
+    task = nullptr;  // what it holds goes while the thread still counts as busy
+    const MutexLock lock(mutex_);
+    --busy_;
   }
 }
 

@@ -18,7 +18,8 @@ class ThreadPool {
  public:
   struct Options {
     size_t threads = 8;
-    // Tasks waiting for a thread. More of them are refused, not buffered.
+    // Tasks that may wait while every thread is busy. More of them are refused,
+    // not buffered.
     size_t max_queued = 1024;
   };
 
@@ -28,7 +29,8 @@ class ThreadPool {
   // Runs what is queued to its end, then joins.
   ~ThreadPool();
 
-  // Queues `task`. False, and `task` is dropped, if the queue is full.
+  // Queues `task`. False, and `task` is dropped, if the queue is full, or if
+  // there is no thread and the system gives none.
   [[nodiscard]] bool TrySubmit(std::function<void()> task);
 
  private:
@@ -39,7 +41,7 @@ class ThreadPool {
   CondVar wake_;
   std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::jthread> threads_ ABSL_GUARDED_BY(mutex_);
-  size_t idle_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t busy_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -23,13 +23,20 @@
 #include "storage/kubernetes_token_store.h"
 
 namespace latchkey {
+namespace {
+
+// Of one request to the API server: a caller waits behind it, and so does the
+// end of the program.
+constexpr absl::Duration kRequestTime = absl::Seconds(10);
+
+}  // namespace
 
 // In dependency order, so that each part goes before what it stands on: first
 // the ports, then the calls in hand, then the watches.
 struct Broker::Parts {
   Parts(const BrokerConfig& config, const Clock& clock,
         std::shared_ptr<ApiAccess> access, ClusterEndpoints endpoints)
-      : http_client(std::move(access)),
+      : http_client(std::move(access), {.request_timeout = kRequestTime}),
         client(http_client, {}),
         cluster(std::move(endpoints)),
         store(client),
@@ -41,11 +48,16 @@ struct Broker::Parts {
         approver({.token_group = config.token_group}, client, store, misuse,
                  clock),
         upkeep({.fetch_grace = config.fetch_grace}, client, store, clock),
-        controller({}, client, approver, upkeep, clock),
-        pool({.threads = static_cast<size_t>(config.max_calls),
-              .max_queued = static_cast<size_t>(config.max_waiting_calls)}),
-        provisioner_service(token_broker, cluster, pool),
-        node_service(token_broker, cluster, pool) {}
+        controller({}, http_client, approver, upkeep, clock),
+        provisioner_pool(PoolOptions(config)),
+        node_pool(PoolOptions(config)),
+        provisioner_service(token_broker, cluster, provisioner_pool),
+        node_service(token_broker, cluster, node_pool) {}
+
+  static ThreadPool::Options PoolOptions(const BrokerConfig& config) {
+    return {.threads = static_cast<size_t>(config.max_calls),
+            .max_queued = static_cast<size_t>(config.max_waiting_calls)};
+  }
 
   HttpKubernetesClient http_client;
   RetryingKubernetesClient client;
@@ -57,7 +69,9 @@ struct Broker::Parts {
   CsrApprover approver;
   TokenUpkeep upkeep;
   JoinController controller;
-  ThreadPool pool;
+  // One a port: strangers on the node port cannot starve provisioners.
+  ThreadPool provisioner_pool;
+  ThreadPool node_pool;
   TokenBrokerService provisioner_service;
   NodeBootstrapService node_service;
   std::unique_ptr<GrpcListener> provisioner_port;
@@ -90,9 +104,9 @@ absl::StatusOr<std::unique_ptr<Broker>> Broker::Start(
     const BrokerConfig& config, const Clock& clock) {
   LATCHKEY_ASSIGN_OR_RETURN(
       std::shared_ptr<FileApiAccess> access,
-      FileApiAccess::Create({.kubeconfig_path = config.kubeconfig,
-                             .user_agent = "latchkeyd"},
-                            clock));
+      FileApiAccess::Create(
+          {.kubeconfig_path = config.kubeconfig, .user_agent = "latchkeyd"},
+          clock));
   LATCHKEY_ASSIGN_OR_RETURN(ClusterEndpoints endpoints,
                             EndpointsOf(config, *access));
   auto parts = std::make_unique<Parts>(config, clock, std::move(access),
@@ -110,7 +124,11 @@ absl::StatusOr<std::unique_ptr<Broker>> Broker::Start(
 
 Broker::Broker(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
-Broker::~Broker() = default;
+Broker::~Broker() {
+  // Both ports at once; their destructors then wait for the calls in hand.
+  parts_->provisioner_port->RefuseNewCalls();
+  parts_->node_port->RefuseNewCalls();
+}
 
 int Broker::provisioner_port() const {
   return parts_->provisioner_port->port();

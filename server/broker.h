@@ -25,7 +25,8 @@ class Broker {
 
   Broker(const Broker&) = delete;
   Broker& operator=(const Broker&) = delete;
-  // Refuses new calls, gives those in hand five seconds, and stops.
+  // Refuses new calls, waits for those in hand, and stops. A call that waits
+  // for an API server that does not answer may take a minute to give up.
   ~Broker();
 
   // The ports that are really listened on.

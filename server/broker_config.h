@@ -42,7 +42,7 @@ struct BrokerConfig {
   // See TokenBroker::Options and TokenUpkeep::Options.
   std::string token_group = "system:bootstrappers:latchkey";
   absl::Duration join_window = absl::Minutes(15);
-  absl::Duration fetch_grace = absl::Seconds(30);
+  absl::Duration fetch_grace = absl::Minutes(2);
 
   std::vector<PolicyRule> policy;
 

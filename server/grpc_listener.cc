@@ -7,6 +7,7 @@
 #include <absl/status/status.h>
 #include <fmt/format.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
@@ -24,6 +25,8 @@ constexpr unsigned kReloadSeconds = 5;
 constexpr int kMaxMessageBytes = 64 * 1024;
 constexpr int kMaxMetadataBytes = 16 * 1024;
 constexpr int kMaxStreamsPerConnection = 128;
+// What gRPC may hold for all connections of a port.
+constexpr size_t kMaxBufferedBytes = 64 << 20;
 constexpr auto kDrainTime = std::chrono::seconds(5);
 
 absl::Status InFile(const std::string& path, const absl::Status& status) {
@@ -96,6 +99,9 @@ absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Start(
                              kMaxStreamsPerConnection);
   // Two brokers on one port would answer in turn, and nobody would notice.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  grpc::ResourceQuota quota;
+  quota.Resize(kMaxBufferedBytes);
+  builder.SetResourceQuota(quota);
   builder.RegisterService(&service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
@@ -112,7 +118,15 @@ GrpcListener::GrpcListener(std::unique_ptr<grpc::Server> server, int port)
     : server_(std::move(server)), port_(port) {}
 
 GrpcListener::~GrpcListener() {
-  server_->Shutdown(std::chrono::system_clock::now() + kDrainTime);
+  RefuseNewCalls();
+  drain_.join();
+}
+
+void GrpcListener::RefuseNewCalls() {
+  if (drain_.joinable()) return;
+  drain_ = std::jthread([this] {
+    server_->Shutdown(std::chrono::system_clock::now() + kDrainTime);
+  });
 }
 
 void GrpcListener::SetServing(bool serving) {

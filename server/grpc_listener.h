@@ -4,6 +4,7 @@
 #define LATCHKEY_SERVER_GRPC_LISTENER_H_
 
 #include <memory>
+#include <thread>
 
 #include <absl/status/statusor.h>
 #include <grpcpp/grpcpp.h>
@@ -28,15 +29,20 @@ class GrpcListener {
 
   GrpcListener(const GrpcListener&) = delete;
   GrpcListener& operator=(const GrpcListener&) = delete;
+  // Waits for the calls in hand, as RefuseNewCalls() says.
   ~GrpcListener();
 
   int port() const { return port_; }
   void SetServing(bool serving);
+  // New calls are refused from now on; those in hand have five seconds until
+  // their clients are told that they were cancelled. Returns at once.
+  void RefuseNewCalls();
 
  private:
   GrpcListener(std::unique_ptr<grpc::Server> server, int port);
   std::unique_ptr<grpc::Server> server_;
   int port_;
+  std::jthread drain_;  // shuts the server down
 };
 
 }  // namespace latchkey

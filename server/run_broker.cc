@@ -26,6 +26,8 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kBadConfiguration = 2;
+// After five seconds without a cluster the log says so.
+constexpr int kTicksToServe = 25;
 
 absl::StatusOr<BrokerConfig> LoadConfig(const std::string& path) {
   LATCHKEY_ASSIGN_OR_RETURN(const std::string text,
@@ -65,9 +67,11 @@ int Serve(const BrokerConfig& config) {
   const timespec tick = {.tv_sec = 0, .tv_nsec = 200'000'000};
   int signal = -1;
   bool serving = false;
+  int ticks = 0;
   while (signal < 0) {
     const bool serves = (*broker)->ReportHealth();
-    if (serves != serving) {
+    const bool never_served = !serves && ++ticks == kTicksToServe;
+    if (serves != serving || never_served) {
       serving = serves;
       LogEvent(serves ? LogLevel::kInfo : LogLevel::kWarning,
                serves ? "broker serves" : "broker cannot reach the cluster");

@@ -105,6 +105,12 @@ CsrApprover::Verdict CsrApprover::JudgeAgainst(
                      reason::kTokenUnknown, "the token's record is gone");
   }
   if (!IsRefusal(refusal)) return {Verdict::Kind::kRetry, refusal};
+  if (ReasonOf(refusal) == reason::kTokenReserved && key.ok() &&
+      record.BoundKey() == *key) {
+    // The same machine, before the upkeep has given its dead CSR's token back:
+    // a denial would be final, and this may pass.
+    return {Verdict::Kind::kRetry, refusal};
+  }
   if (IsMisuse(ReasonOf(refusal))) {
     misuse_.Report(record, refusal,
                    fmt::format("csr {}", csr.metadata().name()));
@@ -148,7 +154,8 @@ WorkResult CsrApprover::Conclude(CertificateSigningRequest csr,
   // Stale or gone: whoever changed or removed it made a watch event, and with
   // it the CSR comes here again, as it is then, if there is still something to
   // decide. Should that event have come first, a retry finds the CSR decided.
-  LogEvent(LogLevel::kDebug, "csr not written",
+  const bool raced = absl::IsAborted(written) || absl::IsNotFound(written);
+  LogEvent(raced ? LogLevel::kDebug : LogLevel::kWarning, "csr not decided",
            {{"csr", name}, {"status", written.ToString()}});
   return absl::IsNotFound(written) ? WorkResult::Done() : RetryAfter(written);
 }

@@ -48,7 +48,7 @@ class CsrApprover {
   //   denies it, with the named reason, if it does not;
   //   leaves it alone, if the token is not ours;
   //   kRetry, if the cluster did not give a certain answer: nothing is decided
-  //   on a guess.
+  //   on a guess; and while another CSR of the same key has the token.
   // Blocks for a few round trips to the API server.
   WorkResult Decide(const kubernetes::CertificateSigningRequest& csr);
 

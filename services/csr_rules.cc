@@ -12,6 +12,9 @@
 namespace latchkey {
 namespace {
 
+// Two API servers of one cluster stamp the CSR and the record.
+constexpr absl::Duration kClockSkew = absl::Seconds(2);
+
 absl::Status Denied(std::string_view reason, std::string_view message) {
   return Refuse(absl::StatusCode::kPermissionDenied, reason, message);
 }
@@ -84,8 +87,8 @@ absl::StatusOr<CertificateRequest> CheckRequest(std::string_view pem,
   }
   if (!request->HasAcceptableKey()) {
     return Denied(reason::kCsrKeyWeak,
-                  "the key must be P-256, P-384, Ed25519, or RSA of 2048 bits "
-                  "or more");
+                  "the key must be P-256, P-384, Ed25519, or RSA of 2048 to "
+                  "8192 bits");
   }
   if (request->organizations != std::vector<std::string>{"system:nodes"} ||
       request->common_names.size() != 1 ||
@@ -96,6 +99,10 @@ absl::StatusOr<CertificateRequest> CheckRequest(std::string_view pem,
   if (request->has_subject_alt_name) {
     return Denied(reason::kCsrSubjectAltName,
                   "a kubelet client certificate has no subjectAltName");
+  }
+  if (request->has_other_extensions) {
+    return Denied(reason::kCsrExtensions,
+                  "a kubelet client certificate asks for no extension");
   }
   if (request->common_names.front() !=
       fmt::format("system:node:{}", node_name)) {
@@ -115,7 +122,7 @@ absl::StatusOr<KeyDigest> CheckCsr(
   LATCHKEY_RETURN_IF_ERROR(CheckGroups(csr.spec(), record));
   const absl::Time created =
       absl::FromUnixSeconds(csr.metadata().creation_timestamp().seconds());
-  if (created < record.create_time) {
+  if (created + kClockSkew < record.create_time) {
     return Denied(reason::kCsrTooOld, "the CSR is older than the token");
   }
   LATCHKEY_RETURN_IF_ERROR(CheckLifetime(csr.spec(), record.scope));

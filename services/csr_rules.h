@@ -35,9 +35,10 @@ CsrState StateOf(const kubernetes::CertificateSigningRequest& csr);
 // The request in a CSR, if it has the form that the kubelet-client signer and
 // the scope's node name ask for, in this order:
 //   CSR_MALFORMED         exactly one PKCS#10 block, proof of possession
-//   CSR_KEY_WEAK          P-256, P-384, Ed25519, or RSA of 2048 bits and more
+//   CSR_KEY_WEAK          P-256, P-384, Ed25519, or RSA of 2048 to 8192 bits
 //   CSR_SUBJECT           O is exactly system:nodes; one CN; nothing else
 //   CSR_SUBJECT_ALT_NAME  no SAN of any kind
+//   CSR_EXTENSIONS        no other extension either
 //   SCOPE_NODE_NAME       CN is system:node:<node_name>
 // All kPermissionDenied but CSR_MALFORMED, which is kInvalidArgument.
 absl::StatusOr<CertificateRequest> CheckRequest(std::string_view pem,
@@ -49,7 +50,8 @@ absl::StatusOr<CertificateRequest> CheckRequest(std::string_view pem,
 //   CSR_USAGES   the kubelet-client set: digital signature, client auth, and
 //                key encipherment or not; nothing twice
 //   SCOPE_GROUPS the requester's groups are those minted
-//   CSR_TOO_OLD  the CSR is younger than the record
+//   CSR_TOO_OLD  the CSR is younger than the record (two seconds of clock skew
+//                between API servers aside)
 //   SCOPE_CERTIFICATE_LIFETIME  asks for no more than the scope allows
 // Answers the digest of the CSR's key.
 absl::StatusOr<KeyDigest> CheckCsr(

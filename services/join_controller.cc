@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "clients/log/event_log.h"
 #include "services/csr_rules.h"
 #include "storage/token_secret.h"
 
@@ -107,7 +108,11 @@ void JoinController::OnCsrDeleted(const Csr& csr) {
 
 void JoinController::OnRecord(kubernetes::Secret secret) {
   const auto token = ReadTokenSecret(std::move(secret));
-  if (!token.ok()) return;  // not ours to keep
+  if (!token.ok()) {
+    LogEvent(LogLevel::kWarning, "record altered",
+             {{"status", token.status().ToString()}});
+    return;
+  }
   const TokenRecord& record = token->record;
   // A reserved record is looked at now: its CSR may have been decided while
   // nobody watched. The others have nothing due before they expire.

@@ -34,6 +34,11 @@ WorkResult AfterError(const TokenId& id, const absl::Status& status) {
   if (absl::IsNotFound(status) || absl::IsFailedPrecondition(status)) {
     return WorkResult::Done();
   }
+  if (absl::IsDataLoss(status)) {
+    LogEvent(LogLevel::kWarning, "record altered",
+             {{"token", id.text()}, {"status", status.ToString()}});
+    return WorkResult::Done();
+  }
   LogEvent(LogLevel::kWarning, "upkeep delayed",
            {{"token", id.text()}, {"status", status.ToString()}});
   return WorkResult::Retry(RetryAfterOf(status).value_or(absl::ZeroDuration()));
@@ -56,6 +61,7 @@ WorkResult TokenUpkeep::Tend(const TokenId& id) {
   const TokenRecord& record = token->record;
   if (record.ExpiredAt(clock_.Now())) return Remove(*token);
   if (record.state == TokenState::kReserved) return TendReserved(*token);
+  Forget(record);  // another broker may have taken it further
   return WorkResult::Again(record.expire_time);
 }
 

@@ -7,6 +7,8 @@
 namespace latchkey {
 namespace {
 
+constexpr absl::Duration kMaxAsked = absl::Seconds(30);
+
 // Spreads retries of many brokers; nothing depends on it being unpredictable.
 absl::Duration Jittered(absl::Duration delay) {
   thread_local std::minstd_rand generator{std::random_device{}()};
@@ -58,9 +60,9 @@ std::optional<WorkSchedule::Item> WorkerPool::Take() {
   while (!stopping_) {
     const absl::Time now = clock_.Now();
     if (auto item = schedule_.Take(now)) {
-      // Whoever waits may have been woken for this item's sake, while there is
-      // more; pass the word on.
-      if (schedule_.NextTime() <= now) wake_.SignalOne();
+      // This thread may have been the one that waited for what comes next, be
+      // it ready or due later: another takes over.
+      if (schedule_.NextTime() < absl::InfiniteFuture()) wake_.SignalOne();
       return item;
     }
     wake_.WaitFor(mutex_, schedule_.NextTime() - now);
@@ -80,8 +82,10 @@ void WorkerPool::Settle(const WorkSchedule::Item& item,
       const absl::Duration backoff =
           std::min(options_.last_backoff,
                    options_.first_backoff * (1 << std::min(attempt, 20)));
-      schedule_.AddAt(
-          item, clock_.Now() + Jittered(std::max(backoff, result.at_least)));
+      // One answer of a server, or of something in between, must not put a
+      // machine's join off beyond its window.
+      const absl::Duration asked = std::min(result.at_least, kMaxAsked);
+      schedule_.AddAt(item, clock_.Now() + Jittered(std::max(backoff, asked)));
     }
     if (result.kind == WorkResult::Kind::kAgain) {
       schedule_.AddAt(item, result.when);

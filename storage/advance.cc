@@ -1,5 +1,6 @@
 #include "storage/advance.h"
 
+#include <string>
 #include <utility>
 
 #include <absl/status/status.h>
@@ -8,38 +9,54 @@
 #include "core/status_macros.h"
 
 namespace latchkey {
+namespace {
+
+constexpr int kMaxLostRaces = 8;
+// A store that fails to answer does so for all callers: trying long would only
+// add to its load. Whoever asked may ask again.
+constexpr int kMaxLostAnswers = 3;
+
+}  // namespace
 
 absl::StatusOr<StoredToken> Advance(TokenStore& store, const TokenId& id,
                                     const Arrow& arrow,
-                                    std::optional<StoredToken> seen,
-                                    int attempts) {
-  absl::Status last = absl::InternalError("no attempt was made");
-  for (int attempt = 0; attempt < attempts; ++attempt) {
+                                    std::optional<StoredToken> seen) {
+  std::string uid = seen.has_value() ? seen->uid : "";
+  int lost_races = 0;
+  int lost_answers = 0;
+  while (true) {
+    absl::Status failed;
     if (!seen.has_value()) {
       absl::StatusOr<StoredToken> found = store.Find(id);
-      if (!found.ok()) {
-        // A read has no outcome to be unsure of, but it may be the second step
-        // of settling a write: try it again as well.
-        if (!OutcomeIsUnknown(found.status())) return found.status();
-        last = found.status();
-        continue;
+      if (found.ok()) {
+        if (uid.empty()) uid = found->uid;
+        if (found->uid != uid) {
+          return absl::NotFoundError("another record has taken the token id");
+        }
+        seen = *std::move(found);
+      } else {
+        failed = found.status();
       }
-      seen = *std::move(found);
     }
-    LATCHKEY_ASSIGN_OR_RETURN(std::optional<TokenRecord> next,
-                              arrow(seen->record));
-    if (!next.has_value()) return *std::move(seen);
-    absl::StatusOr<StoredToken> written = store.Replace(*seen, *next);
-    if (written.ok()) return written;
-    last = written.status();
-    if (!absl::IsAborted(last) && !OutcomeIsUnknown(last)) return last;
-    seen.reset();
+    if (seen.has_value()) {
+      LATCHKEY_ASSIGN_OR_RETURN(std::optional<TokenRecord> next,
+                                arrow(seen->record));
+      if (!next.has_value()) return *std::move(seen);
+      absl::StatusOr<StoredToken> written = store.Replace(*seen, *next);
+      if (written.ok()) return written;
+      failed = written.status();
+      seen.reset();
+    }
+    if (absl::IsAborted(failed)) {
+      // Many lost races in a row are a crowd.
+      if (++lost_races == kMaxLostRaces) {
+        return absl::UnavailableError("the record changes too often");
+      }
+    } else if (!OutcomeIsUnknown(failed) || absl::IsDataLoss(failed) ||
+               ++lost_answers == kMaxLostAnswers) {
+      return failed;
+    }
   }
-  // Eight lost races in a row are a crowd; whoever asked may ask again.
-  if (absl::IsAborted(last)) {
-    return absl::UnavailableError("the record changes too often");
-  }
-  return last;
 }
 
 }  // namespace latchkey

@@ -21,13 +21,17 @@ using Arrow = std::function<NextRecord(const TokenRecord&)>;
 // reading again and following the arrow from what is there, which finds its own
 // earlier work if it was done. Answers the record as it stands at the end.
 //
-// Errors: the arrow's own, and nothing was written by this call; kNotFound and
-// kFailedPrecondition from Find(); kUnavailable, kDeadlineExceeded,
-// kResourceExhausted if the store gave no certain answer within `attempts`.
+// It stays with the record that it began with: another one that has taken the
+// id since is kNotFound, for whatever the caller found out about the first does
+// not hold for it.
+//
+// Errors: the arrow's own, and nothing was written by this call; kNotFound,
+// kFailedPrecondition and kDataLoss from Find(); kUnavailable,
+// kDeadlineExceeded, kResourceExhausted if the store gave no certain answer.
+// Eight races may be lost, and three answers.
 absl::StatusOr<StoredToken> Advance(TokenStore& store, const TokenId& id,
                                     const Arrow& arrow,
-                                    std::optional<StoredToken> seen = {},
-                                    int attempts = 8);
+                                    std::optional<StoredToken> seen = {});
 
 }  // namespace latchkey
 

@@ -213,7 +213,7 @@ std::string Data(const kubernetes::Secret& secret, const char* key) {
 }
 
 absl::Status Unreadable(const TokenId& id, std::string_view what) {
-  return absl::FailedPreconditionError(
+  return absl::DataLossError(
       fmt::format("token {}: its record has no usable {}", id.text(), what));
 }
 
@@ -258,8 +258,8 @@ absl::StatusOr<StoredToken> ReadTokenSecret(kubernetes::Secret secret) {
   }
   absl::StatusOr<TokenId> id = TokenId::Parse(Data(secret, kTokenId));
   if (!id.ok() || id->SecretName() != metadata.name()) {
-    return absl::FailedPreconditionError(
-        "a record whose token-id does not fit its name");
+    return absl::DataLossError(
+        fmt::format("{}: its token-id does not fit its name", metadata.name()));
   }
   const auto state_label = metadata.labels().find(kStateLabel);
   const auto state = state_label == metadata.labels().end()

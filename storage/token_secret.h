@@ -39,8 +39,8 @@ inline constexpr std::string_view kTokenFieldSelector =
 // not know (other annotations, managed fields) stays.
 void WriteTokenSecret(const TokenRecord& record, kubernetes::Secret& secret);
 
-// kFailedPrecondition if `secret` is not ours, or is ours but does not make
-// sense; the message says which field, never its value.
+// kFailedPrecondition if `secret` is not ours. kDataLoss if it is ours but does
+// not make sense; the message says which field, never its value.
 absl::StatusOr<StoredToken> ReadTokenSecret(kubernetes::Secret secret);
 
 }  // namespace latchkey

@@ -31,7 +31,8 @@ class TokenStore {
 
   // The record as it stands now, not as a cache remembers it. kNotFound: no
   // such token. kFailedPrecondition: the cluster has a token of that id that is
-  // not ours, or that somebody has altered beyond recognition: leave it alone.
+  // not ours: leave it alone. kDataLoss: it is ours, and somebody has altered
+  // it beyond recognition; the message says where.
   virtual absl::StatusOr<StoredToken> Find(const TokenId& id) = 0;
 
   // Writes `next` over `seen`. kAborted, and nothing changes, if the record is

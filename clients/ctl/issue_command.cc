@@ -133,22 +133,52 @@ absl::StatusOr<v1::IssueTokenResponse> Call(
   }
 }
 
-absl::Status WriteNewFile(const std::string& path, std::string_view content) {
-  const int fd =
-      open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) {
+// Where the ticket goes: a new file, or standard output. Opened before anything
+// is minted, so that a ticket is not lost for want of a place.
+class Destination {
+ public:
+  static absl::StatusOr<Destination> Open(const std::string& path) {
+    if (path.empty()) return Destination(path, STDOUT_FILENO);
+    const int fd =
+        open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) return Destination(path, fd);
     return absl::InvalidArgumentError(
         fmt::format("cannot create {}: {}", path, strerror(errno)));
   }
-  const bool written = write(fd, content.data(), content.size()) ==
-                           static_cast<ssize_t>(content.size()) &&
-                       fsync(fd) == 0;
-  close(fd);
-  if (written) return absl::OkStatus();
-  unlink(path.c_str());
-  return absl::InternalError(
-      fmt::format("cannot write {}: {}", path, strerror(errno)));
-}
+  Destination(Destination&& other) noexcept
+      : path_(other.path_), fd_(std::exchange(other.fd_, -1)) {}
+  Destination& operator=(Destination&&) = delete;
+  // A file that was not written is removed.
+  ~Destination() {
+    if (path_.empty() || fd_ < 0) return;
+    close(fd_);
+    unlink(path_.c_str());
+  }
+
+  absl::Status Write(std::string_view content) {
+    while (!content.empty()) {
+      const ssize_t count = write(fd_, content.data(), content.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) return Failed();
+      content.remove_prefix(static_cast<size_t>(count));
+    }
+    if (path_.empty()) return absl::OkStatus();
+    if (fsync(fd_) != 0) return Failed();
+    close(std::exchange(fd_, -1));
+    return absl::OkStatus();
+  }
+
+ private:
+  Destination(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  absl::Status Failed() const {
+    return absl::InternalError(fmt::format(
+        "cannot write {}: {}", path_.empty() ? "standard output" : path_,
+        strerror(errno)));
+  }
+
+  const std::string path_;
+  int fd_;
+};
 
 absl::StatusOr<std::string> Rendered(const v1::IssueTokenResponse& response,
                                      const std::string& output) {
@@ -176,6 +206,8 @@ absl::Status RunIssue(const CtlConfig& config, const IssueFlags& flags) {
     return BadFlag("timeout", std::string(timeout.status().message()));
   }
   LATCHKEY_ASSIGN_OR_RETURN(const auto channel, ChannelOf(config));
+  LATCHKEY_ASSIGN_OR_RETURN(Destination destination,
+                            Destination::Open(flags.out_file));
   LATCHKEY_ASSIGN_OR_RETURN(const v1::IssueTokenResponse response,
                             Call(channel, request, *timeout));
   const v1::Token& token = response.token();
@@ -188,12 +220,7 @@ absl::Status RunIssue(const CtlConfig& config, const IssueFlags& flags) {
     return absl::OkStatus();
   }
   LATCHKEY_ASSIGN_OR_RETURN(std::string text, Rendered(response, flags.output));
-  absl::Status written = absl::OkStatus();
-  if (flags.out_file.empty()) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-  } else {
-    written = WriteNewFile(flags.out_file, text);
-  }
+  const absl::Status written = destination.Write(text);
   Wipe(text);
   LATCHKEY_RETURN_IF_ERROR(written);
   std::fprintf(

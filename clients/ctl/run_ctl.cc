@@ -56,7 +56,9 @@ void AddIssueFlags(CLI::App& command, IssueFlags& flags) {
   command.add_flag("--allow-node-replacement", flags.allow_node_replacement,
                    "the machine may take the name of a Node that exists");
   command.add_option("--request-id", flags.request_id,
-                     "makes repeating this command harmless; a UUID");
+                     "makes repeating this command harmless; a UUID. Whoever "
+                     "knows it and can read the token's Secret can make the "
+                     "ticket, and others on this machine see it");
   command.add_flag("--validate-only", flags.validate_only,
                    "ask whether it would be allowed; mint nothing");
   command.add_option("-o,--output", flags.output, "text (default) or json")

@@ -10,6 +10,7 @@
 
 #include "clients/kubernetes/envelope.h"
 #include "clients/kubernetes/object_meta.h"
+#include "clients/log/event_log.h"
 #include "core/mutex.h"
 #include "core/refusal.h"
 #include "core/status_macros.h"
@@ -23,6 +24,8 @@ constexpr absl::Duration kShortestWatch = absl::Seconds(1);
 // Next() is called again after it; Stop() cancels the watch and does not wait.
 constexpr absl::Duration kNextPatience = absl::Minutes(1);
 
+constexpr absl::Duration kLongestAsked = absl::Seconds(30);
+
 // The waits between attempts.
 class Backoff {
  public:
@@ -32,8 +35,11 @@ class Backoff {
   void Reset() { next_ = first_; }
 
   absl::Duration Next(const absl::Status& error) {
-    const absl::Duration base =
-        std::max(next_, RetryAfterOf(error).value_or(absl::ZeroDuration()));
+    // What is asked for is honoured within limits: one answer of something in
+    // between must not make its owner deaf for an hour.
+    const absl::Duration asked = std::min(
+        RetryAfterOf(error).value_or(absl::ZeroDuration()), kLongestAsked);
+    const absl::Duration base = std::max(next_, asked);
     next_ = std::min(2 * next_, last_);
     return base + base * std::uniform_real_distribution<>(0, 1)(random_);
   }
@@ -157,6 +163,10 @@ absl::Status ReflectorLoop::State::Follow(WatchStream& watch,
 }
 
 void ReflectorLoop::State::Pause(const absl::Status& error) {
+  if (stopped()) return;
+  LogEvent(LogLevel::kWarning, "list or watch failed",
+           {{"resource", std::string(resource.plural)},
+            {"status", error.ToString()}});
   const absl::Time until = absl::Now() + backoff.Next(error);
   const MutexLock lock(mutex);
   while (!stopped()) {

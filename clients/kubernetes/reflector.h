@@ -35,7 +35,7 @@ class ReflectorLoop {
     std::string label_selector;
     std::string field_selector;
     // Objects a page of the list.
-    int64_t page_size = 500;
+    int64_t page_size = 100;
     // Waits between attempts after errors: doubled from the first to the last,
     // with up to as much again of jitter; a Retry-After is honoured.
     absl::Duration first_backoff = absl::Milliseconds(100);

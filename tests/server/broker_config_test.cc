@@ -55,7 +55,7 @@ TEST(BrokerConfigTest, ReadsEveryField) {
   EXPECT_EQ(config->provisioner_api.client_ca_file, "clients.crt");
   EXPECT_EQ(config->node_api.listen, "127.0.0.1:7444") << "the default";
   EXPECT_EQ(config->join_window, absl::Minutes(10));
-  EXPECT_EQ(config->fetch_grace, absl::Seconds(30)) << "the default";
+  EXPECT_EQ(config->fetch_grace, absl::Minutes(2)) << "the default";
   ASSERT_EQ(config->policy.size(), 1U);
   const PolicyRule& rule = config->policy.front();
   EXPECT_EQ(rule.provisioners.size(), 2U);

@@ -37,6 +37,20 @@ TEST_F(CsrApproverTest, ADirectTokenIsBoundByItsFirstCsr) {
   EXPECT_EQ(Record().BoundKey(), key_.public_key_digest());
 }
 
+TEST_F(CsrApproverTest, TheSameMachineMayTryAgainOnceItsDeadCsrIsReleased) {
+  IssueClaimed();
+  approver_.Decide(PostCsr("a", key_));
+  const Csr last = Get("a");
+  ASSERT_THAT(api_.Delete<Csr>({"", "a"}), IsOk());
+  const Csr again = PostCsr("b", key_);
+  EXPECT_EQ(approver_.Decide(again).kind, WorkResult::Kind::kRetry);
+  EXPECT_EQ(DecisionOn("b"), "");
+  upkeep_.NoteDeleted(last);
+  upkeep_.Tend(Id("abc123"));
+  approver_.Decide(again);
+  EXPECT_EQ(DecisionOn("b"), "Approved LatchkeyApproved");
+}
+
 TEST_F(CsrApproverTest, DeniesWhatDoesNotFitAndSpendsNothing) {
   IssueClaimed();
   approver_.Decide(PostCsr("other-node", key_, "worker-2"));

@@ -155,7 +155,7 @@ TEST(CsrRulesTest, EveryOtherRequestIsRefusedByName) {
       {"older than the token",
        [](auto& csr) {
          csr.mutable_metadata()->mutable_creation_timestamp()->set_seconds(
-             absl::ToUnixSeconds(At(-1)));
+             absl::ToUnixSeconds(At(-3)));
        },
        reason::kCsrTooOld},
   };

@@ -99,7 +99,26 @@ TEST_F(TokenUpkeepTest, AnotherCsrOfTheSameNameIsNotTheOne) {
   EXPECT_EQ(State(), TokenState::kReserved);
 }
 
-TEST_F(TokenUpkeepTest, ExpiredRecordsAreRemovedInEveryState) {
+TEST_F(TokenUpkeepTest, ASecondBrokerFindsNothingLeftToDo) {
+  JoinUntilIssued();
+  latchkey::TokenUpkeep second({}, api_, store_, clock_);
+  second.Tend(Id("abc123"));
+  Tend();
+  clock_.Advance(absl::Seconds(30));
+  Tend();
+  const auto updates = api_.Calls(Verb::kUpdate);
+  EXPECT_EQ(second.Tend(Id("abc123")).when, Record().expire_time);
+  EXPECT_EQ(api_.Calls(Verb::kUpdate), updates);
+}
+
+TEST_F(TokenUpkeepTest, AReservedTokenIsRemovedWhenItsTimeIsOver) {
+  JoinUntilIssued();
+  clock_.Advance(absl::Minutes(15));
+  EXPECT_EQ(Tend().kind, WorkResult::Kind::kDone);
+  EXPECT_THAT(store_.Find(Id("abc123")), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(TokenUpkeepTest, ExpiredRecordsAreRemoved) {
   IssueDirect();
   EXPECT_EQ(Tend().when, At(3600));
   EXPECT_EQ(State(), TokenState::kActive);

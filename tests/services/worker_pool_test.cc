@@ -57,6 +57,26 @@ TEST(WorkerPoolTest, WorkMayAskToComeBack) {
   EXPECT_TRUE(WaitUntil([&] { return visits == 3; }));
 }
 
+TEST(WorkerPoolTest, WorkThatIsDueRunsWhileOtherWorkTakesLong) {
+  const SystemClock clock;
+  std::atomic<bool> release = false;
+  std::atomic<bool> ran = false;
+  WorkerPool pool({.threads = 2}, clock, [&](const WorkSchedule::Item& item) {
+    if (item.key == "long") {
+      WaitUntil([&] { return release.load(); });
+    } else {
+      ran = true;
+    }
+    return WorkResult::Done();
+  });
+  // Both threads wait for this one, one of them with the right alarm; then the
+  // long work may take just that thread.
+  pool.AddAt({"a", "due"}, clock.Now() + absl::Milliseconds(200));
+  pool.Add({"b", "long"});
+  EXPECT_TRUE(WaitUntil([&] { return ran.load(); }, absl::Seconds(5)));
+  release = true;
+}
+
 TEST(WorkerPoolTest, EndsWithWorkWaiting) {
   const SystemClock clock;
   std::atomic<int> visits = 0;

@@ -93,6 +93,24 @@ TEST_F(AdvanceTest, GivesUpWithoutACertainAnswer) {
   }
 
   EXPECT_THAT(ReserveFor("a"), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(store_.writes(), 3) << "a store in trouble is not hammered";
+}
+
+TEST_F(AdvanceTest, AnotherRecordThatTookTheIdIsNotTheOne) {
+  // What was judged was the first record; the id is its successor's by now.
+  store_.BeforeNextWrite([&] {
+    ASSERT_THAT(memory_.Remove(*memory_.Find(Id("abc123"))), IsOk());
+    ASSERT_THAT(memory_.Insert(DirectRecord()), IsOk());
+  });
+  const auto seen = memory_.Find(Id("abc123"));
+  EXPECT_THAT(Advance(
+                  store_, Id("abc123"),
+                  [](const TokenRecord& record) {
+                    return Reserve(record, HeldBy("a", '1'), At(20));
+                  },
+                  *seen),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_EQ(Holder(), "");
 }
 
 TEST_F(AdvanceTest, ARefusalWritesNothing) {

@@ -121,7 +121,7 @@ TEST_F(KubernetesTokenStoreTest, ARecordThatWasAlteredIsNotUsed) {
     latchkey::kubernetes::Secret altered = good;
     c.alter(altered);
     EXPECT_THAT(latchkey::ReadTokenSecret(altered),
-                StatusIs(absl::StatusCode::kFailedPrecondition));
+                StatusIs(absl::StatusCode::kDataLoss));
   }
 }
 
