@@ -1,10 +1,13 @@
 #include "clients/node/grpc_broker_client.h"
 
+#include <stdlib.h>
+
 #include <string_view>
 #include <utility>
 
 #include <absl/status/status.h>
 #include <absl/time/clock.h>
+#include <grpc/support/log.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
@@ -42,6 +45,11 @@ absl::StatusOr<BootstrapGrant> ToGrant(const v1::ClaimTokenResponse& response) {
 struct GrpcBrokerClient::State {
   std::unique_ptr<v1::NodeBootstrap::Stub> stub;
 };
+
+void GrpcBrokerClient::SilenceLibrary() {
+  if (getenv("GRPC_VERBOSITY") != nullptr) return;
+  gpr_set_log_function([](gpr_log_func_args* /*arguments*/) {});
+}
 
 GrpcBrokerClient::GrpcBrokerClient(const BrokerEndpoint& endpoint)
     : state_(std::make_unique<State>(State{v1::NodeBootstrap::NewStub(

@@ -20,6 +20,11 @@ struct BrokerEndpoint {
 
 class GrpcBrokerClient final : public BrokerClient {
  public:
+  // Keeps the library's own words off standard error, for the whole process,
+  // unless GRPC_VERBOSITY asks for them: they would stand between our lines,
+  // and what matters of them is in the statuses.
+  static void SilenceLibrary();
+
   // Connects to nobody yet.
   explicit GrpcBrokerClient(const BrokerEndpoint& endpoint);
   ~GrpcBrokerClient() override;

@@ -51,7 +51,7 @@ absl::Status CheckAddress(std::string_view address) {
   if (host.empty() || parsed.ec != std::errc() || parsed.ptr != end ||
       port < 1 || port > kMaxPort ||
       host.find_first_of("/ @") != std::string_view::npos ||
-      (!bracketed && host.find(':') != std::string_view::npos)) {
+      (!bracketed && host.find_first_of(":[]") != std::string_view::npos)) {
     return absl::InvalidArgumentError(
         "must be host:port, such as latchkey.example:7444");
   }

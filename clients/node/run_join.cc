@@ -74,6 +74,7 @@ absl::StatusOr<JoinResult> Join(const JoinConfig& config, const Clock& clock,
 
 int RunJoin(int argc, char** argv) {
   HardenProcess();
+  GrpcBrokerClient::SilenceLibrary();
   std::string config_path = "/etc/latchkey/join.yaml";
   bool json = false;
   CLI::App app{kDescription, "latchkey-join"};

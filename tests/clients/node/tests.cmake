@@ -1,7 +1,11 @@
 set(node_dir clients/node)
-foreach(name durable_file node_files node_certificate)
-  latchkey_test(${node_dir}/${name}_test.cc DEPS latchkey::node latchkey::crypto)
+foreach(name durable_file node_files join_config join_report node_certificate
+             pace)
+  latchkey_test(${node_dir}/${name}_test.cc
+                DEPS latchkey::node latchkey::crypto fmt::fmt)
 endforeach()
 latchkey_test(${node_dir}/node_joiner_test.cc
   SOURCES ${node_dir}/fake_cluster.cc
   DEPS latchkey::node latchkey::crypto latchkey::fakes)
+latchkey_test(${node_dir}/grpc_broker_client_test.cc LABEL grpc
+  DEPS latchkey::node latchkey::crypto latchkey::proto latchkey::rpc_proto)
