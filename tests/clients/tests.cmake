@@ -17,7 +17,8 @@ foreach(name envelope file_api_access http_kubernetes_client kubeconfig
 endforeach()
 latchkey_test(fakes/fake_kubernetes_client_test.cc DEPS latchkey::fakes fmt::fmt)
 
-foreach(name kubernetes_client kubernetes_bytes reflector)
+foreach(name credentials kubernetes_bytes kubernetes_client reflector)
   latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e TIMEOUT 300
-                DEPS latchkey::kubernetes latchkey::control_plane_testing fmt::fmt)
+                DEPS latchkey::kubernetes latchkey::control_plane_testing absl::strings
+                     fmt::fmt)
 endforeach()
