@@ -1,4 +1,4 @@
-// An HttpClient over libcurl: one thread, kept connections, HTTP/2.
+// An HttpClient over libcurl: one thread and kept connections.
 
 #ifndef LATCHKEY_CLIENTS_HTTP_CURL_HTTP_CLIENT_H_
 #define LATCHKEY_CLIENTS_HTTP_CURL_HTTP_CLIENT_H_
@@ -29,16 +29,20 @@ struct CurlHttpClientOptions {
   std::string user_agent = "latchkey";
   absl::Duration connect_timeout = absl::Seconds(10);
   // More requests than these can carry wait their turn.
-  int max_connections = 64;
+  int max_connections = 100;
   // Take HTTPS_PROXY and NO_PROXY from the environment.
   bool proxy_from_environment = false;
 
-  // With kHttp2 requests share a connection if the server agrees; with kHttp11
-  // each that is under way has one of its own, kept for the next. Either way a
-  // stream has its own: libcurl 7.88 stops reading a whole HTTP/2 connection
+  // With kHttp11 each request that is under way has a connection of its own,
+  // kept for the next. With kHttp2 requests share one if the server agrees, and
+  // streams still have their own: libcurl 7.88 stops reading a whole connection
   // while the reader of one of its streams is behind.
-  enum class Protocol { kHttp2, kHttp11 };
-  Protocol protocol = Protocol::kHttp2;
+  //
+  // kHttp2 is no default, because libcurl 7.88 may drop the body of a response
+  // after which the server ends the connection (GOAWAY), as the API server does
+  // after each 401: the answer, maybe to a write, is lost.
+  enum class Protocol { kHttp11, kHttp2 };
+  Protocol protocol = Protocol::kHttp11;
 };
 
 // Follows no redirects, keeps no cookies, raises no signals. The TLS identity

@@ -16,6 +16,8 @@ namespace {
 // Go's HTTP servers, the API server among them, close connections that have
 // been idle for 90 s; a request that meets the closing is lost.
 constexpr long kMaxIdleSeconds = 60;
+// Behind a load balancer, a server that came back gets its share again.
+constexpr long kMaxLifetimeSeconds = 600;
 // A peer that went away without a word is noticed within half a minute.
 constexpr long kKeepAliveIdleSeconds = 15;
 constexpr long kKeepAliveIntervalSeconds = 5;
@@ -205,6 +207,7 @@ void CurlHandles::SetConnection(CURL* easy, Use /*use*/) const {
       easy, CURLOPT_CONNECTTIMEOUT_MS,
       static_cast<long>(absl::ToInt64Milliseconds(options_.connect_timeout)));
   curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, kMaxIdleSeconds);
+  curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, kMaxLifetimeSeconds);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, kKeepAliveIdleSeconds);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, kKeepAliveIntervalSeconds);

@@ -9,14 +9,16 @@ latchkey_test(clients/http/curl_http_client_test.cc
 target_compile_definitions(clients_http_curl_http_client_test
   PRIVATE LATCHKEY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 
-foreach(name envelope kubernetes_status request_path retrying_kubernetes_client
+foreach(name envelope file_api_access http_kubernetes_client kubeconfig
+             kubernetes_status reflector request_path retrying_kubernetes_client
              watch_frames)
   latchkey_test(clients/kubernetes/${name}_test.cc
-                DEPS latchkey::kubernetes latchkey::fakes)
+                DEPS latchkey::kubernetes latchkey::fakes absl::strings fmt::fmt)
 endforeach()
 latchkey_test(fakes/fake_kubernetes_client_test.cc DEPS latchkey::fakes fmt::fmt)
 
-foreach(name kubernetes_client kubernetes_bytes reflector)
+foreach(name credentials kubernetes_bytes kubernetes_client reflector)
   latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e TIMEOUT 300
-                DEPS latchkey::kubernetes latchkey::control_plane_testing fmt::fmt)
+                DEPS latchkey::kubernetes latchkey::control_plane_testing absl::strings
+                     fmt::fmt)
 endforeach()

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "clients/http/curl_http_client.h"
 #include "clients/kubernetes/file_api_access.h"
 #include "clients/kubernetes/http_kubernetes_client.h"
 #include "core/clock.h"
@@ -25,6 +26,28 @@ inline std::unique_ptr<latchkey::KubernetesClient> ClientOfKubeconfig(
     const latchkey::Clock& clock = SystemClockOfTests()) {
   auto access =
       latchkey::FileApiAccess::Create({.kubeconfig_path = path}, clock);
+  if (access.ok()) {
+    return std::make_unique<latchkey::HttpKubernetesClient>(*std::move(access));
+  }
+  std::cerr << access.status() << "\n";
+  return nullptr;
+}
+
+// The same over HTTP/2, which is not the product's choice (curl_http_client.h).
+inline std::unique_ptr<latchkey::KubernetesClient> Http2ClientOfKubeconfig(
+    const std::string& path) {
+  auto access = latchkey::FileApiAccess::Create(
+      {.kubeconfig_path = path,
+       .make_client = [](const latchkey::ApiCredentials& credentials)
+           -> absl::StatusOr<std::shared_ptr<latchkey::HttpClient>> {
+         return latchkey::CurlHttpClient::Create(
+             {.base_url = credentials.server,
+              .ca_pem = credentials.ca_pem,
+              .client_certificate_pem = credentials.client_certificate_pem,
+              .client_key_pem = credentials.client_key_pem,
+              .protocol = latchkey::CurlHttpClientOptions::Protocol::kHttp2});
+       }},
+      SystemClockOfTests());
   if (access.ok()) {
     return std::make_unique<latchkey::HttpKubernetesClient>(*std::move(access));
   }

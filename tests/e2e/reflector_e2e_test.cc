@@ -185,45 +185,63 @@ TEST_F(ReflectorTest, StopWakesAWatch) {
 
 class GoawayTest : public ReflectorTest {
  protected:
-  GoawayTest() : ReflectorTest({.goaway_chance = 0.02}) {}
-};
+  static constexpr int kThreads = 16;
+  static constexpr int kEach = 50;
+  static constexpr size_t kMany = size_t{kThreads} * kEach;
 
-// Two requests in a hundred end their connection. Nothing may be done twice,
-// and a write without an answer must say so.
-TEST_F(GoawayTest, RequestsMoveToNewConnections) {
-  Mirror mirror(client());
-  constexpr int kThreads = 16;
-  constexpr int kEach = 60;
-  std::atomic<int> created = 0;
-  std::atomic<int> unknown = 0;
-  {
+  GoawayTest() : ReflectorTest({.goaway_chance = 0.02}) {}
+
+  void CreateMany(latchkey::KubernetesClient& client, const std::string& name) {
     std::vector<std::jthread> threads;
     for (int t = 0; t < kThreads; ++t) {
       threads.emplace_back([&, t] {
         for (int i = 0; i < kEach; ++i) {
-          ConfigMap map;
-          map.mutable_metadata()->set_namespace_(kNamespace);
-          map.mutable_metadata()->set_name(fmt::format("goaway-{}-{}", t, i));
-          (*map.mutable_metadata()->mutable_labels())["mirror"] = "";
-          (*map.mutable_data())["v"] = "1";
-          const auto result = client().Create(map);
-          if (result.ok()) {
-            ++created;
-          } else {
-            EXPECT_THAT(result, StatusIs(absl::StatusCode::kUnavailable));
-            ++unknown;
-            Put(map.metadata().name(), "1");
-          }
+          CreateOne(client, fmt::format("goaway-{}-{}-{}", name, t, i));
         }
       });
     }
   }
-  RecordProperty("unknown", unknown);
-  std::cerr << created << " created, " << unknown << " without an answer\n";
-  EXPECT_EQ(created + unknown, kThreads * kEach);
-  EXPECT_TRUE(
-      WaitUntil([&] { return mirror.values().size() >= kThreads * kEach; }));
-  EXPECT_EQ(mirror.lists(), 1);
+
+  void CreateOne(latchkey::KubernetesClient& client, const std::string& name) {
+    ConfigMap map;
+    map.mutable_metadata()->set_namespace_(kNamespace);
+    map.mutable_metadata()->set_name(name);
+    (*map.mutable_metadata()->mutable_labels())["mirror"] = "";
+    (*map.mutable_data())["v"] = "1";
+    const auto result = client.Create(map);
+    if (result.ok()) return;
+    EXPECT_THAT(result, StatusIs(absl::StatusCode::kUnavailable));
+    ++unanswered_;
+    Put(name, "1");
+  }
+
+  std::atomic<int> unanswered_ = 0;
+};
+
+// Two HTTP/2 requests in a hundred end their connection. Nothing may be done
+// twice, and a write without an answer must say so.
+TEST_F(GoawayTest, LosesNothingUnnoticed) {
+  struct Case {
+    const char* name;
+    std::unique_ptr<latchkey::KubernetesClient> client;
+  };
+  Case cases[] = {
+      {"http1", ClientOfKubeconfig(cluster().admin_kubeconfig())},
+      {"http2", Http2ClientOfKubeconfig(cluster().admin_kubeconfig())}};
+  size_t want = 0;
+  for (Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    ASSERT_NE(c.client, nullptr);
+    Mirror mirror(*c.client);
+    CreateMany(*c.client, c.name);
+    want += kMany;
+    EXPECT_TRUE(WaitUntil([&] { return mirror.values().size() >= want; }));
+    EXPECT_EQ(mirror.lists(), 1);
+    // The API server ends no HTTP/1.1 connection on its own.
+    if (c.name == std::string("http1")) {
+      EXPECT_EQ(unanswered_, 0);
+    }
+  }
 }
 
 }  // namespace

@@ -54,10 +54,10 @@ TEST(KubernetesStatusTest, EachReasonHasItsMeaning) {
            {504, "Timeout", absl::StatusCode::kDeadlineExceeded},
            {200, "", absl::StatusCode::kInternal},
            {0, "Whatever", absl::StatusCode::kInternal}}) {
-    EXPECT_THAT(StatusOfKubernetes(Failure(c.code, c.reason), "get nodes n"),
-                StatusIs(c.want, c.code == 422
-                                     ? "get nodes n: the object is invalid"
-                                     : "get nodes n: because"))
+    EXPECT_THAT(
+        StatusOfKubernetes(Failure(c.code, c.reason), "get nodes n"),
+        StatusIs(c.want, c.code == 422 ? "get nodes n: the object is invalid"
+                                       : "get nodes n: because"))
         << c.code << c.reason;
   }
 }
