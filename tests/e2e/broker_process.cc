@@ -53,6 +53,27 @@ std::string BuiltProgram(const std::string& name) {
   return std::string(LATCHKEY_BIN_DIR) + "/" + name;
 }
 
+absl::StatusOr<std::string> GrantBrokerAccess(const ControlPlane& cluster,
+                                              const TempDir& dir) {
+  const ProgramResult roles = cluster.Run(
+      {"kubectl", "apply", "-f",
+       std::string(LATCHKEY_SOURCE_DIR) + "/deploy/kubernetes/rbac.yaml"});
+  if (roles.exit_code != 0) return absl::InternalError(roles.err);
+  const ProgramResult token = cluster.Run(
+      {"kubectl", "-n", "kube-system", "create", "token", "latchkey"});
+  if (token.exit_code != 0) return absl::InternalError(token.err);
+  return dir.Write(
+      "broker.kubeconfig",
+      fmt::format("apiVersion: v1\nkind: Config\n"
+                  "clusters: [{{name: c, cluster: {{server: \"{}\", "
+                  "certificate-authority: \"{}\"}}}}]\n"
+                  "users: [{{name: u, user: {{tokenFile: \"{}\"}}}}]\n"
+                  "contexts: [{{name: x, context: {{cluster: c, "
+                  "user: u}}}}]\ncurrent-context: x\n",
+                  cluster.url(), cluster.Path("pki/ca.crt"),
+                  dir.Write("broker.token", token.out)));
+}
+
 BrokerProcess::BrokerProcess(const TestPki& pki, const Options& options) {
   const IdentityFiles server = pki.Save("server", pki.Server());
   const std::string config = dir_.Write(

@@ -7,8 +7,11 @@
 #include <memory>
 #include <string>
 
+#include <absl/status/statusor.h>
+
 #include "tests/e2e/test_pki.h"
 #include "tests/testing/child_process.h"
+#include "tests/testing/control_plane_process.h"
 #include "tests/testing/temp_dir.h"
 
 namespace latchkey_testing {
@@ -63,6 +66,12 @@ class BrokerProcess {
   int provisioner_port_ = 0;
   int node_port_ = 0;
 };
+
+// Gives the cluster Latchkey's roles, and puts into `dir` a kubeconfig of the
+// broker's ServiceAccount, broker.kubeconfig, and its token, broker.token.
+// Answers the path of the kubeconfig.
+absl::StatusOr<std::string> GrantBrokerAccess(const ControlPlane& cluster,
+                                              const TempDir& dir);
 
 // The program `name` of this build.
 std::string BuiltProgram(const std::string& name);

@@ -81,23 +81,9 @@ JoinTest::JoinTest(const ControlPlaneOptions& options)
 void JoinTest::SetUp() {
   ControlPlaneTest::SetUp();
   if (IsSkipped() || HasFatalFailure()) return;
-  const ProgramResult roles = cluster().Run(
-      {"kubectl", "apply", "-f",
-       std::string(LATCHKEY_SOURCE_DIR) + "/deploy/kubernetes/rbac.yaml"});
-  ASSERT_EQ(roles.exit_code, 0) << roles.err;
-  const ProgramResult token = cluster().Run(
-      {"kubectl", "-n", "kube-system", "create", "token", "latchkey"});
-  ASSERT_EQ(token.exit_code, 0) << token.err;
-  const std::string token_file = dir_.Write("broker.token", token.out);
-  KeepSecret(token.out.substr(0, token.out.size() - 1));
-  dir_.Write("broker.kubeconfig",
-             fmt::format("apiVersion: v1\nkind: Config\n"
-                         "clusters: [{{name: c, cluster: {{server: \"{}\", "
-                         "certificate-authority: \"{}\"}}}}]\n"
-                         "users: [{{name: u, user: {{tokenFile: \"{}\"}}}}]\n"
-                         "contexts: [{{name: x, context: {{cluster: c, "
-                         "user: u}}}}]\ncurrent-context: x\n",
-                         cluster().url(), cluster_ca_file(), token_file));
+  ASSERT_THAT(GrantBrokerAccess(cluster(), dir_), IsOk());
+  const std::string token = ReadFile(dir_.File("broker.token"));
+  KeepSecret(token.substr(0, token.size() - 1));
   admin_ = MakeClient(
       {.base_url = cluster().url(),
        .ca_pem = ReadFile(cluster_ca_file()),

@@ -1,9 +1,6 @@
 # Tests against the real control plane (tests/controlplane).
-add_library(latchkey_join_testing STATIC e2e/broker_process.cc e2e/join_test.cc)
+add_library(latchkey_join_testing STATIC e2e/join_test.cc)
 add_library(latchkey::join_testing ALIAS latchkey_join_testing)
-target_compile_definitions(latchkey_join_testing PUBLIC
-  LATCHKEY_BIN_DIR="${PROJECT_BINARY_DIR}/bin"
-  LATCHKEY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 target_link_libraries(latchkey_join_testing
   PUBLIC latchkey::testing latchkey::control_plane_testing latchkey::crypto
          latchkey::kubernetes latchkey::storage latchkey::proto

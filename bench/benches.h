@@ -1,0 +1,28 @@
+// The benchmarks: each measures on control planes of its own and adds what it
+// found to the report. docs/benchmarks.md says what the figures mean.
+
+#ifndef LATCHKEY_BENCH_BENCHES_H_
+#define LATCHKEY_BENCH_BENCHES_H_
+
+#include <absl/status/status.h>
+
+#include "bench/report.h"
+
+namespace latchkey_bench {
+
+// kQuick shows that everything works; its ratios mean little.
+enum class Effort { kQuick, kFull };
+
+// IssueToken against the one write that it cannot do without.
+absl::Status BenchIssue(Effort effort, Report& report);
+// latchkey-join's code against the kubelet's own.
+absl::Status BenchJoin(Effort effort, Report& report);
+// What the programs keep in memory.
+absl::Status BenchMemory(Report& report);
+
+// A line about what goes on, on standard error.
+void Say(const std::string& text);
+
+}  // namespace latchkey_bench
+
+#endif  // LATCHKEY_BENCH_BENCHES_H_

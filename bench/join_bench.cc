@@ -1,0 +1,239 @@
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <absl/time/clock.h>
+#include <fmt/format.h>
+
+#include "bench/benches.h"
+#include "bench/load.h"
+#include "bench/site.h"
+#include "clients/node/api_server_client.h"
+#include "clients/node/grpc_broker_client.h"
+#include "clients/node/node_joiner.h"
+#include "core/status_macros.h"
+#include "crypto/random.h"
+
+namespace latchkey_bench {
+namespace {
+
+using latchkey_testing::ControlPlane;
+using latchkey_testing::ProgramResult;
+using latchkey_testing::ReadFile;
+using latchkey_testing::TempDir;
+
+// The controllers may make 20 requests a second each, and 30 at once after a
+// rest (the defaults of kube-controller-manager): 1.5 s without work fill that
+// burst up. Every measurement begins after this much rest.
+constexpr absl::Duration kRest = absl::Seconds(4);
+// The stock approver makes two requests for each join: more than this in a row
+// would empty its burst, and then measure the pace of the budget.
+constexpr int kUnloadedBatch = 10;
+constexpr double kFastManager = 2000;
+
+struct Plan {
+  int rounds;
+  int unloaded_batches;
+  LoadShape surge;
+};
+
+void Rest() { absl::SleepFor(kRest); }
+
+// The number after `"key":`, in JSON of ours.
+double NumberIn(std::string_view json, std::string_view key) {
+  const std::string quoted = fmt::format("\"{}\":", key);
+  const size_t at = json.find(quoted);
+  if (at == std::string_view::npos) return 0;
+  return std::strtod(json.data() + at + quoted.size(), nullptr);
+}
+
+std::vector<absl::Duration> LatenciesIn(const std::string& json) {
+  std::vector<absl::Duration> latencies;
+  size_t at = json.find("\"latencies_ms\": [");
+  if (at == std::string::npos) return latencies;
+  const size_t end = json.find(']', at);
+  for (at = json.find('[', at); at < end; at = json.find(',', at + 1)) {
+    latencies.push_back(
+        absl::Milliseconds(std::strtod(json.c_str() + at + 1, nullptr)));
+  }
+  return latencies;
+}
+
+// Joins with the kubelet's bootstrap code, each over a connection of its own.
+absl::StatusOr<Sample> JoinStock(const ControlPlane& cluster,
+                                 const LoadShape& shape) {
+  const TempDir dir;
+  const ProgramResult result = cluster.Run(
+      {"stock-join", "--kubeconfig", cluster.admin_kubeconfig(), "--count",
+       std::to_string(shape.count), "--parallel", std::to_string(shape.at_once),
+       "--node-prefix",
+       fmt::format("stock-{}", latchkey::RandomBase36(8).Reveal()), "--dir",
+       dir.File("nodes"), "--json", dir.File("report"), "--own-connection"});
+  if (result.exit_code != 0) {
+    return absl::InternalError("stock-join: " + result.err);
+  }
+  const std::string json = ReadFile(dir.File("report"));
+  Sample sample{.latencies = LatenciesIn(json),
+                .wall = absl::Seconds(NumberIn(json, "wall_seconds"))};
+  if (sample.latencies.size() != static_cast<size_t>(shape.count)) {
+    return absl::InternalError("stock-join reports other joins than asked for");
+  }
+  return sample;
+}
+
+// One machine, from its ticket to its credential, as latchkey-join does it.
+absl::Status JoinOne(const Site& site, const std::string& node_name,
+                     const latchkey::Ticket& ticket, const TempDir& dir) {
+  latchkey::GrpcBrokerClient broker({.address = site.broker().node_endpoint(),
+                                     .ca_pem = site.pki().ca_pem()});
+  latchkey::NodeFiles files(
+      {.cert_dir = dir.File(node_name + "/pki"),
+       .kubeconfig = dir.File(node_name + "/kubelet.conf"),
+       .ca_file = dir.File(node_name + "/ca.crt")});
+  const latchkey::SystemClock clock;
+  latchkey::SystemPace pace;
+  return latchkey::NodeJoiner({.node_name = node_name, .credential = ticket},
+                              {.broker = &broker,
+                               .api_servers = latchkey::MakeApiServerClient,
+                               .files = files,
+                               .clock = clock,
+                               .pace = pace,
+                               .on_progress = nullptr})
+      .Run()
+      .status();
+}
+
+absl::StatusOr<Sample> JoinOurs(const Site& site, const LoadShape& shape) {
+  const TempDir dir;
+  const auto channel = site.ProvisionerChannel();
+  const std::string batch(latchkey::RandomBase36(8).Reveal());
+  const auto name = [&](size_t i) {
+    return fmt::format("worker-{}-{}", batch, i);
+  };
+  std::vector<latchkey::Ticket> tickets;
+  for (size_t i = 0; i < static_cast<size_t>(shape.count); ++i) {
+    LATCHKEY_ASSIGN_OR_RETURN(
+        const auto issued,
+        IssueToken(channel, TicketRequest(name(i), name(i))));
+    LATCHKEY_ASSIGN_OR_RETURN(latchkey::Ticket ticket,
+                              latchkey::Ticket::Parse(issued.ticket()));
+    tickets.push_back(std::move(ticket));
+  }
+  return RunLoad(shape, [&](int i) {
+    const auto slot = static_cast<size_t>(i);
+    return JoinOne(site, name(slot), tickets[slot], dir);
+  });
+}
+
+// What one control plane yields.
+struct Measured {
+  Sample unloaded;
+  Sample surge;
+};
+
+// `join` joins machines of a given number, so many at once.
+template <typename Join>
+absl::StatusOr<Measured> Measure(const Plan& plan, int unloaded_batches,
+                                 const Join& join) {
+  const LoadShape batch = {.count = kUnloadedBatch, .at_once = 1};
+  Rest();
+  LATCHKEY_RETURN_IF_ERROR(join(batch).status());  // warms up
+  Measured measured;
+  for (int i = 0; i < unloaded_batches; ++i) {
+    Rest();
+    LATCHKEY_ASSIGN_OR_RETURN(const Sample sample, join(batch));
+    measured.unloaded.Add(sample);
+  }
+  Rest();
+  LATCHKEY_ASSIGN_OR_RETURN(measured.surge, join(plan.surge));
+  return measured;
+}
+
+absl::StatusOr<Measured> MeasureStock(const Plan& plan, double manager_qps,
+                                      int unloaded_batches) {
+  LATCHKEY_ASSIGN_OR_RETURN(const std::unique_ptr<ControlPlane> cluster,
+                            StartControlPlane(Approver::kStock, manager_qps));
+  return Measure(plan, unloaded_batches, [&](const LoadShape& shape) {
+    return JoinStock(*cluster, shape);
+  });
+}
+
+absl::StatusOr<Measured> MeasureOurs(const Plan& plan, double manager_qps,
+                                     int unloaded_batches) {
+  LATCHKEY_ASSIGN_OR_RETURN(const std::unique_ptr<Site> site,
+                            Site::Start(manager_qps));
+  return Measure(plan, unloaded_batches, [&](const LoadShape& shape) {
+    return JoinOurs(*site, shape);
+  });
+}
+
+}  // namespace
+
+absl::Status BenchJoin(Effort effort, Report& report) {
+  const bool full = effort == Effort::kFull;
+  const Plan plan = {.rounds = full ? 3 : 1,
+                     .unloaded_batches = full ? 4 : 1,
+                     .surge = {.count = full ? 200 : 60, .at_once = 50}};
+  constexpr Goal kUnloaded = {Better::kLess, 1.3};
+  constexpr Goal kSurge = {Better::kMore, 1.8};
+  constexpr Goal kFastSurge = {Better::kMore, 8};
+
+  Comparison unloaded;
+  Comparison surge;
+  Comparison fast;       // against the stock default
+  Comparison both_fast;  // against stock with the same budget
+  for (int round = 0; round < plan.rounds; ++round) {
+    const auto say = [&](std::string_view what) {
+      Say(fmt::format("join: round {} of {}: {}", round + 1, plan.rounds,
+                      what));
+    };
+    say("stock");
+    LATCHKEY_ASSIGN_OR_RETURN(Measured stock,
+                              MeasureStock(plan, 0, plan.unloaded_batches));
+    say("Latchkey");
+    LATCHKEY_ASSIGN_OR_RETURN(Measured ours,
+                              MeasureOurs(plan, 0, plan.unloaded_batches));
+    say("Latchkey, fast controller manager");
+    LATCHKEY_ASSIGN_OR_RETURN(Measured ours_fast,
+                              MeasureOurs(plan, kFastManager, 0));
+    say("stock, fast controller manager");
+    LATCHKEY_ASSIGN_OR_RETURN(Measured stock_fast,
+                              MeasureStock(plan, kFastManager, 0));
+    unloaded.AddRound(std::move(ours.unloaded), std::move(stock.unloaded));
+    surge.AddRound(std::move(ours.surge), stock.surge);
+    fast.AddRound(ours_fast.surge, std::move(stock.surge));
+    both_fast.AddRound(std::move(ours_fast.surge), std::move(stock_fast.surge));
+  }
+
+  report.AddCondition(
+      "join",
+      fmt::format("latchkey-join's code, from ticket to files, against the "
+                  "kubelet's, from bootstrap token to files; each node with "
+                  "connections of its own; {} rounds",
+                  plan.rounds));
+  report.AddCondition(
+      "join: budgets",
+      fmt::format("one control plane at a time, {} of rest before each "
+                  "measurement, so that every controller begins with its whole "
+                  "burst; a surge is {} nodes, {} at once",
+                  absl::FormatDuration(kRest), plan.surge.count,
+                  plan.surge.at_once));
+  report.Add(unloaded.LatencyFigure("join: one at a time, p50", 50, kUnloaded));
+  report.Add(
+      unloaded.LatencyFigure("join: one at a time, p99", 99, std::nullopt));
+  report.Add(surge.RateFigure("surge: default signer", kSurge));
+  report.Add(
+      surge.LatencyFigure("surge: default signer, p50", 50, std::nullopt));
+  report.Add(
+      fast.RateFigure("surge: 2000 QPS against stock default", kFastSurge));
+  report.Add(both_fast.RateFigure("surge: 2000 QPS against stock 2000 QPS",
+                                  std::nullopt));
+  return absl::OkStatus();
+}
+
+}  // namespace latchkey_bench
