@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -65,18 +66,23 @@ absl::StatusOr<std::string> ReadFileBounded(const std::string& path,
     return absl::InvalidArgumentError(
         fmt::format("{}: not a regular file", path));
   }
-  // The size is a hint only: the file may grow while it is read. One byte more
-  // than allowed tells "just fits" from "too large".
+  // The size is a hint only: the file may grow while it is read. With the hint
+  // most files need one read and no copy, and a small file no large buffer. One
+  // byte more than allowed tells "just fits" from "too large".
   std::string content;
-  content.resize(max_bytes + 1);
+  content.resize(std::min(static_cast<size_t>(info.st_size), max_bytes) + 1);
   size_t used = 0;
-  while (used < content.size()) {
+  while (true) {
     const ssize_t got =
         read(file.get(), content.data() + used, content.size() - used);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return ErrnoStatus(path, errno);
     if (got == 0) break;
     used += static_cast<size_t>(got);
+    if (used > max_bytes) break;
+    if (used == content.size()) {
+      content.resize(std::min(used * 2, max_bytes + 1));
+    }
   }
   if (used > max_bytes) {
     return absl::InvalidArgumentError(

@@ -13,6 +13,7 @@
 
 #include "clients/broker/broker_channel.h"
 #include "clients/broker/grpc_error.h"
+#include "core/mutex.h"
 #include "core/status_macros.h"
 #include "latchkey/v1/node_bootstrap.grpc.pb.h"
 
@@ -42,8 +43,24 @@ absl::StatusOr<BootstrapGrant> ToGrant(const v1::ClaimTokenResponse& response) {
 
 }  // namespace
 
+// gRPC starts its threads with the first channel: a machine that has joined
+// already needs none.
 struct GrpcBrokerClient::State {
-  std::unique_ptr<v1::NodeBootstrap::Stub> stub;
+  v1::NodeBootstrap::Stub& Stub() {
+    const MutexLock lock(mutex);
+    if (stub == nullptr) {
+      stub = v1::NodeBootstrap::NewStub(
+          OpenBrokerChannel({.endpoint = endpoint.address,
+                             .certificate_authorities = endpoint.ca_pem,
+                             .server_name = endpoint.server_name,
+                             .user_agent = "latchkey-join"}));
+    }
+    return *stub;
+  }
+
+  const BrokerEndpoint endpoint;
+  Mutex mutex;
+  std::unique_ptr<v1::NodeBootstrap::Stub> stub ABSL_GUARDED_BY(mutex) = {};
 };
 
 void GrpcBrokerClient::SilenceLibrary() {
@@ -51,12 +68,8 @@ void GrpcBrokerClient::SilenceLibrary() {
   gpr_set_log_function([](gpr_log_func_args* /*arguments*/) {});
 }
 
-GrpcBrokerClient::GrpcBrokerClient(const BrokerEndpoint& endpoint)
-    : state_(std::make_unique<State>(State{v1::NodeBootstrap::NewStub(
-          OpenBrokerChannel({.endpoint = endpoint.address,
-                             .certificate_authorities = endpoint.ca_pem,
-                             .server_name = endpoint.server_name,
-                             .user_agent = "latchkey-join"}))})) {}
+GrpcBrokerClient::GrpcBrokerClient(BrokerEndpoint endpoint)
+    : state_(new State{.endpoint = std::move(endpoint)}) {}
 GrpcBrokerClient::~GrpcBrokerClient() = default;
 
 absl::StatusOr<BootstrapGrant> GrpcBrokerClient::Claim(const NodeClaim& claim,
@@ -69,7 +82,7 @@ absl::StatusOr<BootstrapGrant> GrpcBrokerClient::Claim(const NodeClaim& claim,
   context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
   v1::ClaimTokenResponse response;
   const grpc::Status status =
-      state_->stub->ClaimToken(&context, request, &response);
+      state_->Stub().ClaimToken(&context, request, &response);
   Wipe(*request.mutable_ticket());
   LATCHKEY_RETURN_IF_ERROR(FromGrpcStatus(status));
   absl::StatusOr<BootstrapGrant> grant = ToGrant(response);

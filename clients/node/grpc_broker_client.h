@@ -26,7 +26,7 @@ class GrpcBrokerClient final : public BrokerClient {
   static void SilenceLibrary();
 
   // Connects to nobody yet.
-  explicit GrpcBrokerClient(const BrokerEndpoint& endpoint);
+  explicit GrpcBrokerClient(BrokerEndpoint endpoint);
   ~GrpcBrokerClient() override;
 
   absl::StatusOr<BootstrapGrant> Claim(const NodeClaim& claim,
