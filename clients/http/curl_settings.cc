@@ -151,7 +151,7 @@ CurlEasyPtr CurlHandles::Make(Use use) const {
   CurlEasyPtr easy(curl_easy_init());
   if (easy == nullptr) throw std::bad_alloc();
   SetTls(easy.get(), use);
-  SetConnection(easy.get(), use);
+  SetConnection(easy.get());
   return easy;
 }
 
@@ -186,7 +186,7 @@ void CurlHandles::SetTls(CURL* easy, Use use) const {
   }
 }
 
-void CurlHandles::SetConnection(CURL* easy, Use /*use*/) const {
+void CurlHandles::SetConnection(CURL* easy) const {
   const bool http2 =
       options_.protocol == CurlHttpClientOptions::Protocol::kHttp2;
   const long version = http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;

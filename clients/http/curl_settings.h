@@ -54,7 +54,7 @@ class CurlHandles {
   CurlHandles(CurlHttpClientOptions options, const HttpsUrl& url);
   CurlEasyPtr Make(Use use) const;
   void SetTls(CURL* easy, Use use) const;
-  void SetConnection(CURL* easy, Use use) const;
+  void SetConnection(CURL* easy) const;
 
   const CurlHttpClientOptions options_;
   std::string url_;
