@@ -26,10 +26,13 @@ class SendExchange final : public CurlExchange {
       : CurlExchange(easy, request, std::move(url), host),
         max_bytes_(request.max_response_bytes) {}
 
+  // Once.
   absl::Status Await() {
     const MutexLock lock(mutex_);
     while (!finished_) done_.Wait(mutex_);
-    return result_;
+    // Moved, not shared: the loop may let go of this exchange later, and Abseil
+    // as packaged is not instrumented, so TSan would not see its count.
+    return std::move(result_);
   }
   // After Await() succeeded.
   HttpResponse TakeResponse() { return std::move(response()); }

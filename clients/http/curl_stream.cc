@@ -18,7 +18,7 @@ absl::Status CurlStreamExchange::AwaitHead(absl::Duration timeout) {
     changed_.WaitFor(mutex_, left);
   }
   if (cancelled_) return EndOfReading();
-  return has_head_ ? absl::OkStatus() : result_;
+  return has_head_ ? absl::OkStatus() : std::move(result_);
 }
 
 absl::StatusOr<std::string> CurlStreamExchange::Take(absl::Duration timeout,
