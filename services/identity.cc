@@ -59,4 +59,19 @@ absl::StatusOr<Identity> IdentityFromCertificate(std::string_view pem) {
   return identity;
 }
 
+absl::StatusOr<Identity> IdentityCache::IdentityOf(std::string_view pem) {
+  {
+    const MutexLock lock(mutex_);
+    if (const auto it = by_pem_.find(pem); it != by_pem_.end()) {
+      return it->second;
+    }
+  }
+  absl::StatusOr<Identity> identity = IdentityFromCertificate(pem);
+  if (!identity.ok() || pem.size() > kMaxKnownBytes) return identity;
+  const MutexLock lock(mutex_);
+  if (by_pem_.size() >= kMaxKnown) by_pem_.clear();
+  by_pem_.emplace(pem, *identity);
+  return identity;
+}
+
 }  // namespace latchkey

@@ -3,11 +3,16 @@
 #ifndef LATCHKEY_SERVICES_IDENTITY_H_
 #define LATCHKEY_SERVICES_IDENTITY_H_
 
+#include <cstddef>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <absl/status/statusor.h>
+
+#include "core/mutex.h"
 
 namespace latchkey {
 
@@ -29,6 +34,24 @@ struct Identity {
 // (which the X.509-SVID standard forbids). A name with characters outside
 // printable ASCII is not usable.
 absl::StatusOr<Identity> IdentityFromCertificate(std::string_view pem);
+
+// The same, remembered: OpenSSL takes longer to read a certificate than the
+// rest of a call does, and a caller shows the same one each time. What it says
+// never changes; whether it is valid is for TLS to say. Safe for concurrent
+// use.
+class IdentityCache {
+ public:
+  // When so many are known, all are forgotten.
+  static constexpr size_t kMaxKnown = 256;
+  // Longer ones are read each time.
+  static constexpr size_t kMaxKnownBytes = 16 << 10;
+
+  absl::StatusOr<Identity> IdentityOf(std::string_view pem);
+
+ private:
+  Mutex mutex_;
+  std::map<std::string, Identity, std::less<>> by_pem_ ABSL_GUARDED_BY(mutex_);
+};
 
 }  // namespace latchkey
 

@@ -12,12 +12,13 @@ namespace latchkey {
 namespace {
 
 // The identity behind the call: TLS has verified the certificate.
-absl::StatusOr<Identity> CallerOf(const grpc::CallbackServerContext& context) {
+absl::StatusOr<Identity> CallerOf(const grpc::CallbackServerContext& context,
+                                  IdentityCache& identities) {
   const auto auth = context.auth_context();
   if (auth != nullptr && auth->IsPeerAuthenticated()) {
     const auto pem = auth->FindPropertyValues("x509_pem_cert");
     if (pem.size() == 1) {
-      return IdentityFromCertificate({pem.front().data(), pem.front().size()});
+      return identities.IdentityOf({pem.front().data(), pem.front().size()});
     }
   }
   return Refuse(absl::StatusCode::kUnauthenticated, reason::kUnauthenticated,
@@ -30,7 +31,8 @@ grpc::ServerUnaryReactor* TokenBrokerService::IssueToken(
     grpc::CallbackServerContext* context, const v1::IssueTokenRequest* request,
     v1::IssueTokenResponse* response) {
   return RunUnary(pool_, *context, [=, this]() -> absl::Status {
-    LATCHKEY_ASSIGN_OR_RETURN(const Identity caller, CallerOf(*context));
+    LATCHKEY_ASSIGN_OR_RETURN(const Identity caller,
+                              CallerOf(*context, identities_));
     LATCHKEY_ASSIGN_OR_RETURN(const IssueRequest wanted, FromMessage(*request));
     LATCHKEY_ASSIGN_OR_RETURN(const IssuedToken issued,
                               broker_.Issue(caller, wanted));

@@ -5,6 +5,7 @@
 
 #include "core/thread_pool.h"
 #include "latchkey/v1/token_broker.grpc.pb.h"
+#include "services/identity.h"
 #include "services/token_broker.h"
 #include "services/token_messages.h"
 
@@ -27,6 +28,7 @@ class TokenBrokerService final : public v1::TokenBroker::CallbackService {
   latchkey::TokenBroker& broker_;
   const ClusterEndpoints& cluster_;
   ThreadPool& pool_;
+  IdentityCache identities_;
 };
 
 }  // namespace latchkey

@@ -77,5 +77,22 @@ TEST(IdentityTest, WhoNamesNobodyIsNobody) {
   }
 }
 
+TEST(IdentityTest, ARememberedIdentityIsThatOfItsCertificate) {
+  IdentityCache identities;
+  const std::string some = CertificateOf({.common_name = "some"});
+  const std::string other = CertificateOf({.common_name = "other"});
+  // More than are kept. Text around the blocks makes each another one.
+  for (size_t i = 0; i < 2 * IdentityCache::kMaxKnown; ++i) {
+    const std::string number = std::to_string(i) + "\n";
+    EXPECT_EQ(identities.IdentityOf(number + some)->name, "cn:some");
+    EXPECT_EQ(identities.IdentityOf(some)->name, "cn:some");
+    EXPECT_EQ(identities.IdentityOf(other)->name, "cn:other");
+  }
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(identities.IdentityOf("hello"),
+                ReasonIs(reason::kUnauthenticated));
+  }
+}
+
 }  // namespace
 }  // namespace latchkey
