@@ -1,0 +1,54 @@
+// The errors of an API server: an absl::Status that carries the metav1.Status
+// it stands for, with its HTTP code, reason and details as kube-apiserver words
+// them (k8s.io/apimachinery/pkg/api/errors).
+
+#ifndef LATCHKEY_DEVCLUSTER_API_ERROR_H_
+#define LATCHKEY_DEVCLUSTER_API_ERROR_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/status.h>
+
+#include "clients/kubernetes/resource.h"
+#include "kubernetes/meta.pb.h"
+
+namespace latchkey {
+
+// The status of `error`, with `error` in its payload.
+absl::Status ApiError(const kubernetes::Status& error);
+// What an ApiError carries; of any other status, the Status that fits its code
+// and repeats nothing internal.
+kubernetes::Status KubernetesStatusOf(const absl::Status& error);
+
+absl::Status NotFoundError(const Resource& resource, std::string_view name);
+absl::Status AlreadyExistsError(const Resource& resource,
+                                std::string_view name);
+absl::Status ConflictError(const Resource& resource, std::string_view name,
+                           std::string_view why);
+absl::Status BadRequestError(std::string_view why);
+// The caller may not `verb` this: "secrets \"x\" is forbidden: User ...".
+absl::Status ForbiddenError(const Resource& resource, std::string_view name,
+                            std::string_view why);
+absl::Status UnauthorizedError();
+// 410 Expired: the resourceVersion is too old.
+absl::Status ExpiredError(std::string_view why);
+// 404 as of a path that no server knows, 405.
+absl::Status UnknownPathError();
+absl::Status MethodNotSupportedError(const Resource& resource,
+                                     std::string_view verb);
+
+// One finding of validation, e.g. {"FieldValueRequired", "Required value: ...",
+// "spec.usages"}; all findings of an object are reported at once (422).
+struct FieldError {
+  std::string reason;
+  std::string message;
+  std::string field;
+};
+absl::Status InvalidError(const Resource& resource, std::string_view name,
+                          const std::vector<FieldError>& findings);
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_DEVCLUSTER_API_ERROR_H_

@@ -1,0 +1,28 @@
+// Who a request to the embedded control plane comes from.
+
+#ifndef LATCHKEY_DEVCLUSTER_USER_H_
+#define LATCHKEY_DEVCLUSTER_USER_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace latchkey {
+
+// As an authenticator of Kubernetes found it, "system:authenticated" and
+// "system:unauthenticated" included among the groups.
+struct User {
+  std::string name;
+  std::string uid = {};
+  std::vector<std::string> groups = {};
+  std::map<std::string, std::vector<std::string>> extra = {};
+};
+
+// "system:anonymous", whose one group is "system:unauthenticated".
+User AnonymousUser();
+// A member of "system:masters", which may do everything.
+User AdminUser();
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_DEVCLUSTER_USER_H_
