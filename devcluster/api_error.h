@@ -5,6 +5,7 @@
 #ifndef LATCHKEY_DEVCLUSTER_API_ERROR_H_
 #define LATCHKEY_DEVCLUSTER_API_ERROR_H_
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,8 @@
 
 namespace latchkey {
 
-// The status of `error`, with `error` in its payload.
+// The status of `error`, with `error` in its payload: the same code and message
+// that a KubernetesClient makes of that answer over HTTP.
 absl::Status ApiError(const kubernetes::Status& error);
 // What an ApiError carries; of any other status, the Status that fits its code
 // and repeats nothing internal.
@@ -28,9 +30,13 @@ absl::Status AlreadyExistsError(const Resource& resource,
 absl::Status ConflictError(const Resource& resource, std::string_view name,
                            std::string_view why);
 absl::Status BadRequestError(std::string_view why);
-// The caller may not `verb` this: "secrets \"x\" is forbidden: User ...".
+// The caller may not do this: "secrets \"x\" is forbidden: WHY". `name` may be
+// empty.
 absl::Status ForbiddenError(const Resource& resource, std::string_view name,
                             std::string_view why);
+// The same of a path that is no resource.
+absl::Status ForbiddenPathError(std::string_view user, std::string_view verb,
+                                std::string_view path);
 absl::Status UnauthorizedError();
 // 410 Expired: the resourceVersion is too old.
 absl::Status ExpiredError(std::string_view why);
@@ -38,6 +44,8 @@ absl::Status ExpiredError(std::string_view why);
 absl::Status UnknownPathError();
 absl::Status MethodNotSupportedError(const Resource& resource,
                                      std::string_view verb);
+// 500, of a mistake of the caller's for which upstream has no better code.
+absl::Status ServerError(std::string_view why);
 
 // One finding of validation, e.g. {"FieldValueRequired", "Required value: ...",
 // "spec.usages"}; all findings of an object are reported at once (422).
@@ -46,8 +54,21 @@ struct FieldError {
   std::string message;
   std::string field;
 };
+using FieldErrors = std::vector<FieldError>;
+
+// `detail` may be empty. Values are quoted: never that of a secret.
+FieldError RequiredField(std::string_view field, std::string_view detail);
+FieldError InvalidField(std::string_view field, std::string_view value,
+                        std::string_view detail);
+FieldError ForbiddenField(std::string_view field, std::string_view detail);
+FieldError DuplicateField(std::string_view field, std::string_view value);
+FieldError UnsupportedField(std::string_view field, std::string_view value,
+                            std::vector<std::string_view> supported);
+FieldError TooLongField(std::string_view field, size_t max_bytes);
+
+// OK if there are no findings.
 absl::Status InvalidError(const Resource& resource, std::string_view name,
-                          const std::vector<FieldError>& findings);
+                          const FieldErrors& findings);
 
 }  // namespace latchkey
 

@@ -68,8 +68,18 @@ class ApiWatch {
 // Safe for concurrent use.
 class ApiServer {
  public:
+  struct Options {
+    // Tokens of kubeadm's default group pass the SubjectAccessReview of the
+    // stock approver.
+    bool stock_approver = false;
+    // So many random bytes, for UIDs and generated names; null: OpenSSL's.
+    std::function<std::string(size_t count)> random_bytes;
+  };
+
   // `store` and `clock` must outlive this.
-  ApiServer(ObjectStore& store, const Clock& clock);
+  ApiServer(ObjectStore& store, const Clock& clock)
+      : ApiServer(store, clock, Options()) {}
+  ApiServer(ObjectStore& store, const Clock& clock, Options options);
   ~ApiServer();
 
   // The user of a bearer token; kUnauthenticated for every token that is not a
@@ -89,7 +99,8 @@ class ApiServer {
                                       const ObjectName& name,
                                       std::string_view subresource,
                                       const google::protobuf::Message& object);
-  // The answer is the object that was deleted.
+  // The answer is the object that was deleted, or, if finalizers hold it, that
+  // is being deleted.
   absl::StatusOr<StoredObject> Delete(const User& user,
                                       const Resource& resource,
                                       const ObjectName& name,
@@ -103,6 +114,10 @@ class ApiServer {
     WatchQuery query;
     // Send bookmarks, as clients ask with allowWatchBookmarks.
     bool bookmarks = true;
+    // Begin with what there is, whatever the version, and send a bookmark with
+    // the annotation "k8s.io/initial-events-end" after that (clients ask with
+    // sendInitialEvents).
+    bool initial_events = false;
     // Called whenever Poll() may have something new, on the thread of whoever
     // changed it, under no lock; must be quick and must not call back. Not
     // called any more once the ApiWatch is destroyed.

@@ -71,8 +71,9 @@ class ObjectStore {
   // Replaces, creates (`expected` null) or deletes (`object` null) the object,
   // if it is still `expected`; if it is another, kAborted and nothing changes.
   // The object's metadata.resourceVersion becomes the revision of the write,
-  // which is the answer. Once it has answered, the write is durable, where the
-  // store is.
+  // which is the answer; of a delete, the answer is the object as it was, at
+  // the revision of the delete. Once it has answered, the write is durable,
+  // where the store is. kInternal: the store failed and takes no more writes.
   virtual absl::StatusOr<StoredObject> Write(
       const Resource& resource, const ObjectName& name,
       const StoredObject& expected,
@@ -80,7 +81,7 @@ class ObjectStore {
 
   // All objects of the resource, of one namespace unless that is empty, in the
   // order of their names, as they were at `revision` (0: now; the revision is
-  // set). kOutOfRange if that is no longer known.
+  // set). kOutOfRange if that is no longer known, or not reached yet.
   virtual absl::StatusOr<std::vector<StoredObject>> Snapshot(
       const Resource& resource, std::string_view name_space,
       int64_t& revision) const = 0;
@@ -94,7 +95,8 @@ class ObjectStore {
   // writer, until the handle is destroyed; that waits for a call in hand.
   virtual std::shared_ptr<void> Listen(std::function<void()> listener) = 0;
 
-  // Forgets the history: what is watched from before now is too old.
+  // Forgets the history: what is watched from a revision so far is too old, the
+  // latest one included.
   virtual void ForgetHistory() = 0;
 };
 
@@ -103,8 +105,9 @@ std::unique_ptr<ObjectStore> MakeMemoryObjectStore(
 
 // The same, and every write is durable in the SQLite file `path` before it
 // answers (WAL, synchronous=FULL): kill -9 at any moment loses no acknowledged
-// write. The file is made, 0600, if it is not there. kFailedPrecondition if
-// another process has it open, or it is not such a file.
+// write. The file is made, 0600, if it is not there. The history is of this
+// process only: of what was before, only the latest revision can be watched.
+// kFailedPrecondition if somebody else has it open, or it is not such a file.
 absl::StatusOr<std::unique_ptr<ObjectStore>> OpenObjectDatabase(
     const std::string& path, const ObjectStore::Options& options = {});
 

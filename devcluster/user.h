@@ -7,6 +7,10 @@
 #include <string>
 #include <vector>
 
+#include <absl/status/statusor.h>
+
+#include "crypto/certificate.h"
+
 namespace latchkey {
 
 // As an authenticator of Kubernetes found it, "system:authenticated" and
@@ -22,6 +26,14 @@ struct User {
 User AnonymousUser();
 // A member of "system:masters", which may do everything.
 User AdminUser();
+// The service account of deploy/kubernetes/rbac.yaml, which may do what the
+// broker needs and no more.
+User BrokerUser();
+
+// Whom a client certificate stands for: its common name, in the groups of its
+// organizations. Whether it is valid, and whose, was the caller's to check.
+// kUnauthenticated if it names nobody.
+absl::StatusOr<User> UserOfCertificate(const Certificate& certificate);
 
 }  // namespace latchkey
 

@@ -48,6 +48,7 @@ wall '<openssl/' OpenSSL crypto/
 wall '<curl/' libcurl clients/http/
 wall '<yaml-cpp/' yaml-cpp core/config_reader.cc
 wall '<zlib.h>' zlib core/ticket.cc
+wall '<sqlite3.h>' SQLite devcluster/sqlite_object_store.cc
 wall '<(grpc|grpcpp)/|\.grpc\.pb\.h' gRPC services/ server/ clients/broker/ \
   clients/node/ clients/ctl/
 wall '"latchkey/v1/' 'the latchkey.v1 messages' services/ server/ clients/node/ \

@@ -31,6 +31,7 @@ inline constexpr Resource kCertificateSigningRequests = {
     "certificatesigningrequests", false};
 inline constexpr Resource kLeases = {"coordination.k8s.io/v1", "Lease",
                                      "leases", true};
+inline constexpr Resource kEvents = {"v1", "Event", "events", true};
 // Reviews know the one verb create.
 inline constexpr Resource kTokenReviews = {
     "authentication.k8s.io/v1", "TokenReview", "tokenreviews", false};
@@ -88,6 +89,10 @@ constexpr const Resource& ResourceOf<kubernetes::Lease>() {
 template <>
 constexpr const Resource& ResourceOf<kubernetes::LeaseList>() {
   return kLeases;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::Event>() {
+  return kEvents;
 }
 template <>
 constexpr const Resource& ResourceOf<kubernetes::TokenReview>() {

@@ -1,0 +1,225 @@
+#include "devcluster/object_rules.h"
+
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "clients/kubernetes/object_meta.h"
+#include "devcluster/csr_object_rules.h"
+#include "devcluster/meta_rules.h"
+#include "devcluster/name_grammar.h"
+
+namespace latchkey {
+namespace {
+
+using ::google::protobuf::Message;
+using kubernetes::CertificateSigningRequest;
+using kubernetes::ConfigMap;
+using kubernetes::Secret;
+
+constexpr size_t kMaxDataBytes = 1024 * 1024;
+constexpr char kImmutable[] = "field is immutable when `immutable` is set";
+
+void Append(FieldErrors more, FieldErrors& errors) {
+  for (FieldError& error : more) errors.push_back(std::move(error));
+}
+
+template <typename Map>
+size_t CheckDataKeys(const Map& data, std::string_view field,
+                     FieldErrors& errors) {
+  size_t bytes = 0;
+  for (const auto& [key, value] : data) {
+    bytes += value.size();
+    if (auto complaint = CheckConfigKey(key)) {
+      errors.push_back(
+          InvalidField(fmt::format("{}[{}]", field, key), key, *complaint));
+    }
+  }
+  return bytes;
+}
+
+FieldErrors CheckSecret(const Secret& secret) {
+  FieldErrors errors;
+  if (CheckDataKeys(secret.data(), "data", errors) > kMaxDataBytes) {
+    errors.push_back(TooLongField("data", kMaxDataBytes));
+  }
+  if (secret.type().empty()) errors.push_back(RequiredField("type", ""));
+  return errors;
+}
+
+FieldErrors CheckConfigMap(const ConfigMap& map) {
+  FieldErrors errors;
+  const size_t bytes = CheckDataKeys(map.data(), "data", errors) +
+                       CheckDataKeys(map.binary_data(), "binaryData", errors);
+  for (const auto& [key, value] : map.binary_data()) {
+    if (!map.data().contains(key)) continue;
+    errors.push_back(InvalidField(fmt::format("data[{}]", key), key,
+                                  "duplicate of key present in binaryData"));
+  }
+  if (bytes > kMaxDataBytes) errors.push_back(TooLongField("", kMaxDataBytes));
+  return errors;
+}
+
+FieldErrors CheckEvent(const kubernetes::Event& event) {
+  const std::string& about = event.involved_object().namespace_();
+  const std::string& in = event.metadata().namespace_();
+  // What has no namespace is told of in "default".
+  if (about == in || (about.empty() && in == "default")) return {};
+  return {InvalidField("involvedObject.namespace", about,
+                       "does not match event.namespace")};
+}
+
+template <typename Map>
+bool SameEntries(const Map& a, const Map& b) {
+  if (a.size() != b.size()) return false;
+  for (const auto& [key, value] : a) {
+    const auto other = b.find(key);
+    if (other == b.end() || other->second != value) return false;
+  }
+  return true;
+}
+
+FieldErrors CheckSecretUpdate(const Secret& before, const Secret& after) {
+  FieldErrors errors;
+  if (after.type() != before.type()) {
+    errors.push_back(InvalidField("type", after.type(), "field is immutable"));
+  }
+  if (before.immutable()) {
+    if (!after.immutable()) {
+      errors.push_back(ForbiddenField("immutable", kImmutable));
+    }
+    if (!SameEntries(before.data(), after.data())) {
+      errors.push_back(ForbiddenField("data", kImmutable));
+    }
+  }
+  Append(CheckSecret(after), errors);
+  return errors;
+}
+
+FieldErrors CheckConfigMapUpdate(const ConfigMap& before,
+                                 const ConfigMap& after) {
+  FieldErrors errors;
+  if (before.immutable()) {
+    if (!after.immutable()) {
+      errors.push_back(ForbiddenField("immutable", kImmutable));
+    }
+    if (!SameEntries(before.data(), after.data())) {
+      errors.push_back(ForbiddenField("data", kImmutable));
+    }
+    if (!SameEntries(before.binary_data(), after.binary_data())) {
+      errors.push_back(ForbiddenField("binaryData", kImmutable));
+    }
+  }
+  Append(CheckConfigMap(after), errors);
+  return errors;
+}
+
+void MergeStringData(Secret& secret) {
+  for (const auto& [key, value] : secret.string_data()) {
+    (*secret.mutable_data())[key] = value;
+  }
+  secret.clear_string_data();
+}
+
+// The status of a Node has a subresource of its own.
+void UpdateNode(const kubernetes::Node& before, std::string_view subresource,
+                kubernetes::Node& updated) {
+  if (subresource == "status") {
+    kubernetes::Node merged = before;
+    if (updated.has_status()) merged.set_status(updated.status());
+    *merged.mutable_metadata() = updated.metadata();
+    updated = std::move(merged);
+    return;
+  }
+  updated.clear_status();
+  if (before.has_status()) updated.set_status(before.status());
+}
+
+}  // namespace
+
+void PrepareNewObject(const User& user, Message& object) {
+  kubernetes::ObjectMeta& metadata = MutableObjectMetaOf(object);
+  metadata.clear_deletion_timestamp();
+  metadata.clear_deletion_grace_period_seconds();
+  metadata.clear_self_link();
+  if (auto* secret = dynamic_cast<Secret*>(&object)) {
+    if (secret->type().empty()) secret->set_type("Opaque");
+    MergeStringData(*secret);
+  }
+  if (auto* csr = dynamic_cast<CertificateSigningRequest*>(&object)) {
+    PrepareNewCsr(user, *csr);
+  }
+}
+
+FieldErrors CheckNewObject(const Resource& resource, const Message& object) {
+  FieldErrors errors = CheckMeta(resource, ObjectMetaOf(object));
+  if (const auto* secret = dynamic_cast<const Secret*>(&object)) {
+    Append(CheckSecret(*secret), errors);
+  }
+  if (const auto* map = dynamic_cast<const ConfigMap*>(&object)) {
+    Append(CheckConfigMap(*map), errors);
+  }
+  if (const auto* event = dynamic_cast<const kubernetes::Event*>(&object)) {
+    Append(CheckEvent(*event), errors);
+  }
+  if (const auto* csr =
+          dynamic_cast<const CertificateSigningRequest*>(&object)) {
+    Append(CheckNewCsr(*csr), errors);
+  }
+  return errors;
+}
+
+std::unique_ptr<Message> UpdatedObject(const Message& before,
+                                       const Message& sent,
+                                       std::string_view subresource,
+                                       absl::Time now) {
+  std::unique_ptr<Message> updated(before.New());
+  updated->CopyFrom(sent);
+  MutableObjectMetaOf(*updated) =
+      UpdatedMeta(ObjectMetaOf(before), ObjectMetaOf(sent));
+  if (auto* secret = dynamic_cast<Secret*>(updated.get())) {
+    if (secret->type().empty()) {
+      secret->set_type(static_cast<const Secret&>(before).type());
+    }
+    MergeStringData(*secret);
+  }
+  if (auto* node = dynamic_cast<kubernetes::Node*>(updated.get())) {
+    UpdateNode(static_cast<const kubernetes::Node&>(before), subresource,
+               *node);
+  }
+  if (auto* csr = dynamic_cast<CertificateSigningRequest*>(updated.get())) {
+    UpdateCsr(static_cast<const CertificateSigningRequest&>(before),
+              subresource, now, *csr);
+  }
+  return updated;
+}
+
+FieldErrors CheckUpdate(const Resource& resource, const Message& before,
+                        const Message& sent, const Message& after,
+                        std::string_view subresource) {
+  FieldErrors errors =
+      CheckMetaUpdate(resource, ObjectMetaOf(before), ObjectMetaOf(after));
+  const std::string& version = ObjectMetaOf(sent).resource_version();
+  if (resource.plural == kLeases.plural && version.empty()) {
+    errors.push_back(InvalidField("metadata.resourceVersion", "",
+                                  "must be specified for an update"));
+  }
+  if (const auto* secret = dynamic_cast<const Secret*>(&after)) {
+    Append(CheckSecretUpdate(static_cast<const Secret&>(before), *secret),
+           errors);
+  }
+  if (const auto* map = dynamic_cast<const ConfigMap*>(&after)) {
+    Append(CheckConfigMapUpdate(static_cast<const ConfigMap&>(before), *map),
+           errors);
+  }
+  if (const auto* csr =
+          dynamic_cast<const CertificateSigningRequest*>(&after)) {
+    Append(CheckCsrUpdate(static_cast<const CertificateSigningRequest&>(before),
+                          *csr, subresource),
+           errors);
+  }
+  return errors;
+}
+
+}  // namespace latchkey
