@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -178,8 +179,19 @@ absl::Status MakeFile(const std::string& path) {
     close(fd);
     return absl::OkStatus();
   }
-  if (errno == EEXIST) return absl::OkStatus();
-  return absl::FailedPreconditionError(std::strerror(errno));
+  if (errno != EEXIST) {
+    return absl::FailedPreconditionError(std::strerror(errno));
+  }
+  struct stat status = {};
+  if (stat(path.c_str(), &status) != 0) {
+    return absl::FailedPreconditionError(std::strerror(errno));
+  }
+  // SQLite takes what is shorter than its smallest page for empty, and would
+  // write over it.
+  if (status.st_size > 0 && status.st_size < 512) {
+    return absl::FailedPreconditionError("it is not a database, or damaged");
+  }
+  return absl::OkStatus();
 }
 
 // Takes the lock for as long as the database is open.

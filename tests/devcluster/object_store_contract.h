@@ -46,10 +46,9 @@ class ObjectStoreContract : public ::testing::Test {
 
   // Puts it in place of whatever is there.
   StoredObject Put(const ObjectName& name, const std::string& value) {
-    auto written =
-        store_->Write(latchkey::kSecrets, name,
-                      store_->Find(latchkey::kSecrets, name),
-                      MakeStoredSecret(name, value));
+    auto written = store_->Write(latchkey::kSecrets, name,
+                                 store_->Find(latchkey::kSecrets, name),
+                                 MakeStoredSecret(name, value));
     EXPECT_THAT(written, IsOk());
     return written.ok() ? *written : nullptr;
   }
@@ -111,13 +110,12 @@ TYPED_TEST_P(ObjectStoreContract, AWriteAssertsWhatItReplaces) {
   const int64_t revision = this->store_->Revision();
 
   for (const auto& expected : {latchkey::StoredObject(), old}) {
-    EXPECT_THAT(
-        this->store_->Write(latchkey::kSecrets, this->a_, expected,
-                            MakeStoredSecret(this->a_, "3")),
-        StatusIs(absl::StatusCode::kAborted));
     EXPECT_THAT(this->store_->Write(latchkey::kSecrets, this->a_, expected,
-                                    nullptr),
+                                    MakeStoredSecret(this->a_, "3")),
                 StatusIs(absl::StatusCode::kAborted));
+    EXPECT_THAT(
+        this->store_->Write(latchkey::kSecrets, this->a_, expected, nullptr),
+        StatusIs(absl::StatusCode::kAborted));
   }
 
   EXPECT_EQ(this->store_->Find(latchkey::kSecrets, this->a_), latest);
@@ -131,9 +129,9 @@ TYPED_TEST_P(ObjectStoreContract, OneOfManyWritersWins) {
     std::vector<std::jthread> racers;
     for (int i = 1; i <= 8; ++i) {
       racers.emplace_back([&, i] {
-        const auto written = this->store_->Write(
-            latchkey::kSecrets, this->a_, before,
-            MakeStoredSecret(this->a_, std::to_string(i)));
+        const auto written =
+            this->store_->Write(latchkey::kSecrets, this->a_, before,
+                                MakeStoredSecret(this->a_, std::to_string(i)));
         winners += written.ok() ? 1 : 0;
       });
     }
@@ -145,10 +143,10 @@ TYPED_TEST_P(ObjectStoreContract, ASnapshotIsOfOneKindInTheOrderOfNames) {
   this->Put(this->b_, "b");
   this->Put({"default", "z"}, "z");
   this->Put(this->a_, "a");
-  ASSERT_THAT(this->store_->Write(
-                  latchkey::kConfigMaps, this->a_, nullptr,
-                  std::make_unique<latchkey::kubernetes::ConfigMap>()),
-              IsOk());
+  ASSERT_THAT(
+      this->store_->Write(latchkey::kConfigMaps, this->a_, nullptr,
+                          std::make_unique<latchkey::kubernetes::ConfigMap>()),
+      IsOk());
 
   EXPECT_THAT(this->ValuesAt(0), ::testing::ElementsAre("z", "a", "b"));
   EXPECT_THAT(this->ValuesAt(0, "kube-system"),
@@ -245,13 +243,16 @@ TYPED_TEST_P(ObjectStoreContract, AListenerMayReadTheStore) {
   EXPECT_EQ(seen, written->revision());
 }
 
-REGISTER_TYPED_TEST_SUITE_P(
-    ObjectStoreContract, EveryWriteIsTheNextRevision, AnObjectCarriesItsRevision,
-    AWriteAssertsWhatItReplaces, OneOfManyWritersWins,
-    ASnapshotIsOfOneKindInTheOrderOfNames, ASnapshotShowsAnEarlierState,
-    ASnapshotOfTheFutureIsOutOfRange, ChangesTellWhatWasAndWhatIs,
-    OldHistoryIsForgotten, ForgettingTheHistoryKeepsTheObjects,
-    AListenerHearsOfEachWriteUntilItIsGone, AListenerMayReadTheStore);
+REGISTER_TYPED_TEST_SUITE_P(ObjectStoreContract, EveryWriteIsTheNextRevision,
+                            AnObjectCarriesItsRevision,
+                            AWriteAssertsWhatItReplaces, OneOfManyWritersWins,
+                            ASnapshotIsOfOneKindInTheOrderOfNames,
+                            ASnapshotShowsAnEarlierState,
+                            ASnapshotOfTheFutureIsOutOfRange,
+                            ChangesTellWhatWasAndWhatIs, OldHistoryIsForgotten,
+                            ForgettingTheHistoryKeepsTheObjects,
+                            AListenerHearsOfEachWriteUntilItIsGone,
+                            AListenerMayReadTheStore);
 
 }  // namespace latchkey_testing
 
