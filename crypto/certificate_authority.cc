@@ -82,7 +82,8 @@ absl::Status AddBasicConstraints(X509* native, Role role) {
       BASIC_CONSTRAINTS_new());
   if (constraints == nullptr) return CannotIssue();
   if (role == Role::kAuthority) {
-    constraints->ca = 1;
+    // TRUE in DER; OpenSSL writes the byte as it is, and Go refuses others.
+    constraints->ca = 0xff;
     constraints->pathlen = ASN1_INTEGER_new();
     if (constraints->pathlen == nullptr ||
         ASN1_INTEGER_set(constraints->pathlen, 0) != 1) {

@@ -71,6 +71,19 @@ class CertificateAuthorityTest : public ::testing::Test {
   const CertificateAuthority authority_ = Create();
 };
 
+// Go takes no other TRUE than DER's (X.690, 11.1).
+TEST_F(CertificateAuthorityTest, ItsBasicConstraintsAreDer) {
+  const X509Ptr root = Native(Create().certificate_pem());
+  const int at = X509_get_ext_by_NID(root.get(), NID_basic_constraints, -1);
+  ASSERT_GE(at, 0);
+  const ASN1_OCTET_STRING* value =
+      X509_EXTENSION_get_data(X509_get_ext(root.get(), at));
+  EXPECT_EQ(
+      std::string(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
+                  static_cast<size_t>(ASN1_STRING_length(value))),
+      std::string("\x30\x06\x01\x01\xff\x02\x01\x00", 8));
+}
+
 TEST_F(CertificateAuthorityTest, IssuesWhatTheProfileSays) {
   const auto identity = authority_.Issue(Profile());
   ASSERT_THAT(identity, IsOk());
