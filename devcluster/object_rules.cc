@@ -127,13 +127,13 @@ void UpdateNode(const kubernetes::Node& before, std::string_view subresource,
                 kubernetes::Node& updated) {
   if (subresource == "status") {
     kubernetes::Node merged = before;
-    if (updated.has_status()) merged.set_status(updated.status());
+    if (updated.has_status()) *merged.mutable_status() = updated.status();
     *merged.mutable_metadata() = updated.metadata();
     updated = std::move(merged);
     return;
   }
   updated.clear_status();
-  if (before.has_status()) updated.set_status(before.status());
+  if (before.has_status()) *updated.mutable_status() = before.status();
 }
 
 }  // namespace

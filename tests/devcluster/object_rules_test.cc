@@ -262,22 +262,22 @@ TEST_F(ObjectRulesTest, ALeaseIsUpdatedFromAVersionOnly) {
 TEST_F(ObjectRulesTest, ANodesStatusHasASubresource) {
   Node node;
   node.mutable_metadata()->set_name("n");
-  node.set_spec("\x0a\x01s");
+  node.mutable_spec()->set_pod_cidr("s");
   ASSERT_THAT(Create(admin_, node), IsOk());
   Node changed = node;
-  changed.set_spec("\x0a\x01t");
-  changed.set_status("\x22\x01u");
+  changed.mutable_spec()->set_pod_cidr("t");
+  changed.mutable_status()->set_phase("u");
 
   const auto by_status = Update(admin_, changed, "status");
   ASSERT_THAT(by_status, IsOk());
-  EXPECT_EQ(by_status->spec(), node.spec());
-  EXPECT_EQ(by_status->status(), changed.status());
+  EXPECT_EQ(by_status->spec().pod_cidr(), "s");
+  EXPECT_EQ(by_status->status().phase(), "u");
 
   changed.clear_status();
   const auto by_put = Update(admin_, changed);
   ASSERT_THAT(by_put, IsOk());
-  EXPECT_EQ(by_put->spec(), changed.spec());
-  EXPECT_EQ(by_put->status(), by_status->status());
+  EXPECT_EQ(by_put->spec().pod_cidr(), "t");
+  EXPECT_EQ(by_put->status().phase(), "u");
 }
 
 TEST_F(ObjectRulesTest, EventsAreTakenAndNotKept) {
