@@ -1,10 +1,16 @@
 // The HTTPS face of an ApiServer: HTTP/1.1 over TLS with optional client
 // certificates, objects in JSON or in protobuf as the client asks, watches as
-// chunked responses, discovery.
+// chunked responses, discovery, impersonation.
+//
+// A client certificate of a stranger does not end the handshake: what it asks
+// for is answered with 401, as kube-apiserver does. Of Kubernetes' verbs, patch
+// and deletecollection are not here (405), nor are dry runs (400), tables and
+// YAML.
 //
 // Bounded throughout: head 32 KiB, body 3 MiB, open connections and the time
-// that a request may take to arrive. What is beyond is refused with a Status
-// and the connection closed.
+// that a request may take to arrive. What is larger is refused with a Status
+// and the connection closed; what is too slow, or one connection too many, is
+// closed only.
 
 #ifndef LATCHKEY_DEVCLUSTER_HTTP_FACE_H_
 #define LATCHKEY_DEVCLUSTER_HTTP_FACE_H_
@@ -35,12 +41,14 @@ struct HttpFaceOptions {
 
   int threads = 2;
   int max_connections = 2000;
+  // For a handshake, for a request to arrive once it has begun, and for an
+  // answer, or what a watch has to tell, to be taken.
   absl::Duration read_timeout = absl::Seconds(30);
 
-  // What a test makes of a request before it is done (or, with `apply`, after):
-  // nothing the programs set. Called on the threads of the face.
+  // What a test makes of a request and its answer: nothing the programs set.
+  // Called on the threads of the face.
   struct Fault {
-    // Does the request all the same.
+    // Does the request all the same, though its answer is lost or another.
     bool apply = false;
     absl::Duration delay = absl::ZeroDuration();
     // Answers with this HTTP code in place of the real answer; 0: none.

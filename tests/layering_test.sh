@@ -44,7 +44,9 @@ wall() {
 $bad"
 }
 
-wall '<openssl/' OpenSSL crypto/
+# Asio's TLS is OpenSSL's.
+wall '<openssl/' OpenSSL crypto/ devcluster/http_face
+wall '<boost/' Boost devcluster/http_face
 wall '<curl/' libcurl clients/http/
 wall '<yaml-cpp/' yaml-cpp core/config_reader.cc
 wall '<zlib.h>' zlib core/ticket.cc

@@ -129,6 +129,22 @@ std::string WrapObject(std::string_view api_version, std::string_view kind,
   return bytes;
 }
 
+std::string WrapEncodedObject(std::string_view api_version,
+                              std::string_view kind, std::string_view object) {
+  kubernetes::TypeMeta type;
+  type.set_api_version(std::string(api_version));
+  type.set_kind(std::string(kind));
+  std::string bytes;
+  bytes.append(kMagic);
+  StringOutputStream stream(&bytes);
+  CodedOutputStream output(&stream);
+  AppendBytesField(kubernetes::Unknown::kTypeMetaFieldNumber,
+                   type.SerializeAsString(), output);
+  AppendBytesField(kubernetes::Unknown::kRawFieldNumber, object, output);
+  output.Trim();
+  return bytes;
+}
+
 absl::StatusOr<EnvelopeView> OpenEnvelope(std::string_view bytes) {
   const auto bad =
       absl::InternalError("not a Kubernetes object in protobuf encoding");

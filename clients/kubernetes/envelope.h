@@ -24,6 +24,10 @@ std::string SerializeDeterministically(const google::protobuf::Message& object);
 std::string WrapObject(std::string_view api_version, std::string_view kind,
                        const google::protobuf::Message& object);
 
+// The same of an object that is encoded already.
+std::string WrapEncodedObject(std::string_view api_version,
+                              std::string_view kind, std::string_view object);
+
 // What an envelope says; views into its bytes.
 struct EnvelopeView {
   std::string_view api_version;

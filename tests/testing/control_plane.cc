@@ -33,14 +33,18 @@ bool IsRequired() {
 
 }  // namespace
 
-void ControlPlaneTest::SetUp() {
-  if (ControlPlane::ProgramPath().empty()) {
-    if (IsRequired()) {
-      FAIL() << "LATCHKEY_CONTROLPLANE is not set, and this run requires it";
-    }
-    SayLoudlyOnce();
-    GTEST_SKIP() << "LATCHKEY_CONTROLPLANE is not set";
+void ControlPlaneProgramTest::SetUp() {
+  if (!ControlPlane::ProgramPath().empty()) return;
+  if (IsRequired()) {
+    FAIL() << "LATCHKEY_CONTROLPLANE is not set, and this run requires it";
   }
+  SayLoudlyOnce();
+  GTEST_SKIP() << "LATCHKEY_CONTROLPLANE is not set";
+}
+
+void ControlPlaneTest::SetUp() {
+  ControlPlaneProgramTest::SetUp();
+  if (IsSkipped() || HasFatalFailure()) return;
   std::unique_ptr<ControlPlane>& shared = Shared();
   if (shared == nullptr || shared->options() != options_) {
     shared = nullptr;  // the old one stops first

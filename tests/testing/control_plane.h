@@ -17,9 +17,15 @@
 
 namespace latchkey_testing {
 
+// Needs the program, for its kubectl and kubeadm, and no control plane.
+class ControlPlaneProgramTest : public ::testing::Test {
+ protected:
+  void SetUp() override;
+};
+
 // Tests of one program share one control plane; a fixture with other options
 // than the fixture before it gets a new one.
-class ControlPlaneTest : public ::testing::Test {
+class ControlPlaneTest : public ControlPlaneProgramTest {
  protected:
   explicit ControlPlaneTest(const ControlPlaneOptions& options = {})
       : options_(options) {}
