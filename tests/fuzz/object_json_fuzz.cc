@@ -1,0 +1,46 @@
+// Any bytes as a JSON object of every kind. What is read is written, and that
+// read again is the same.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "devcluster/api_resources.h"
+#include "devcluster/object_json.h"
+
+namespace {
+
+std::string Json(const google::protobuf::Message& message) {
+  std::string json;
+  latchkey::AppendJson(message, json);
+  return json;
+}
+
+void Check(bool holds) {
+  if (!holds) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const auto object = latchkey::JsonObject::Parse(text);
+  if (!object.ok()) return 0;
+  for (const latchkey::ApiResource& served : latchkey::ApiResources()) {
+    const std::unique_ptr<google::protobuf::Message> message(
+        served.prototype->New());
+    std::vector<std::string> unknown;
+    if (!object->ReadInto(*message, &unknown).ok()) continue;
+    const std::string json = Json(*message);
+    const auto written = latchkey::JsonObject::Parse(json);
+    Check(written.ok());
+    const std::unique_ptr<google::protobuf::Message> again(
+        served.prototype->New());
+    Check(written->ReadInto(*again).ok());
+    Check(Json(*again) == json);
+  }
+  return 0;
+}
