@@ -10,6 +10,7 @@
 
 #include "clients/kubernetes/object_meta.h"
 #include "core/status_macros.h"
+#include "devcluster/admission.h"
 #include "devcluster/api_error.h"
 #include "devcluster/discovery.h"
 #include "devcluster/object_encoding.h"
@@ -279,11 +280,39 @@ std::string PathVerb(std::string_view method) {
   return verb;
 }
 
+// Not a resource here: there are four, and nobody makes others. kubectl looks
+// whether there is one before it says of an object that there is none.
+absl::StatusOr<HttpAnswer> AnswerNamespace(const ApiServer& server,
+                                           const User& user,
+                                           const std::string& name) {
+  constexpr Resource kNamespaces = {"v1", "Namespace", "namespaces", false};
+  if (!server.MayAccess(user, "get", kNamespaces, "", {"", name})) {
+    return ForbiddenError(
+        kNamespaces, name,
+        fmt::format("User \"{}\" cannot get resource \"namespaces\" in API "
+                    "group \"\" at the cluster scope",
+                    user.name));
+  }
+  LATCHKEY_RETURN_IF_ERROR(AdmitNamespace(name));
+  return HttpAnswer{
+      .content_type = MediaTypeName(MediaType::kJson),
+      .body = fmt::format(R"({{"kind":"Namespace","apiVersion":"v1",)"
+                          R"("metadata":{{"name":"{}"}},"spec":{{}},)"
+                          R"("status":{{"phase":"Active"}}}})",
+                          name)};
+}
+
 // A path that is no resource.
 absl::StatusOr<HttpAnswer> AnswerPath(const ApiServer& server,
                                       const HttpQuestion& question,
                                       const RequestTarget& target,
                                       const User& user) {
+  constexpr std::string_view kNamespacePaths = "/api/v1/namespaces/";
+  if (question.method == "GET" && target.path.starts_with(kNamespacePaths) &&
+      target.path.find('/', kNamespacePaths.size()) == std::string::npos) {
+    return AnswerNamespace(server, user,
+                           target.path.substr(kNamespacePaths.size()));
+  }
   const std::string verb = PathVerb(question.method);
   if (!server.MayAccessPath(user, verb, target.path)) {
     return ForbiddenPathError(user.name, verb, target.path);

@@ -238,6 +238,18 @@ TEST_F(HttpFaceTest, JsonAndProtobufAreTheSameObject) {
   EXPECT_EQ(client->Exchange("GET", std::string(kSecrets) + "/p").body, json);
 }
 
+TEST_F(HttpFaceTest, TheNamespacesThatThereAreCanBeSeen) {
+  const std::string namespaces = "/api/v1/namespaces/";
+  auto client = Connect();
+  EXPECT_THAT(client->Exchange("GET", namespaces + "kube-public").body,
+              HasSubstr(R"("kind":"Namespace")"));
+  EXPECT_THAT(
+      StatusOfBody(client->Exchange("GET", namespaces + "none")).message(),
+      "namespaces \"none\" not found");
+  EXPECT_EQ(ConnectAs(nullptr)->Exchange("GET", namespaces + "default").code,
+            403);
+}
+
 TEST_F(HttpFaceTest, ErrorsComeInWhatTheClientAccepts) {
   const RawResponse answer =
       Connect()->Exchange("GET", std::string(kSecrets) + "/none", kProtobuf);

@@ -101,15 +101,16 @@ TEST_F(DevclusterToolsTest, KubectlCreatesFromFilesAndChecksTheirFields) {
                  "---\n"
                  "apiVersion: v1\n"
                  "kind: Node\n"
-                 "metadata: {name: n}\n"
+                 "metadata: {name: node-1}\n"
                  "spec: {podCIDR: 10.0.0.0/24}\n");
-  EXPECT_THAT(
-      Kubectl({"create", "-f", good}),
-      AllOf(HasSubstr("configmap/m created"), HasSubstr("node/n created")));
+  EXPECT_THAT(Kubectl({"create", "-f", good}),
+              AllOf(HasSubstr("configmap/m created"),
+                    HasSubstr("node/node-1 created")));
   EXPECT_THAT(Kubectl({"get", "cm", "m", "-o", "jsonpath={.data.k}"}), "v");
-  EXPECT_THAT(Kubectl({"get", "no", "n", "-o", "jsonpath={.spec.podCIDR}"}),
-              "10.0.0.0/24");
-  EXPECT_THAT(Kubectl({"get", "nodes"}), HasSubstr("n"));
+  EXPECT_THAT(
+      Kubectl({"get", "no", "node-1", "-o", "jsonpath={.spec.podCIDR}"}),
+      "10.0.0.0/24");
+  EXPECT_THAT(Kubectl({"get", "nodes"}), HasSubstr("node-1"));
 
   const std::string bad = dir_.Write("bad.yaml",
                                      "apiVersion: v1\n"
