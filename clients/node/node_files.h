@@ -21,7 +21,7 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
-#include "clients/node/durable_file.h"
+#include "clients/files/durable_file.h"
 #include "crypto/certificate.h"
 #include "crypto/private_key.h"
 

@@ -1,4 +1,6 @@
-latchkey_test(clients/files/read_file_test.cc DEPS latchkey::files)
+foreach(name durable_file read_file)
+  latchkey_test(clients/files/${name}_test.cc DEPS latchkey::files fmt::fmt)
+endforeach()
 
 foreach(name curl_status http_status)
   latchkey_test(clients/http/${name}_test.cc DEPS latchkey::http)

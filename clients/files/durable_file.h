@@ -5,8 +5,8 @@
 // otherwise. A killed writer may leave a temporary file beside the target,
 // which RemoveLeftovers() removes: writers of one folder hold a FileLock.
 
-#ifndef LATCHKEY_CLIENTS_NODE_DURABLE_FILE_H_
-#define LATCHKEY_CLIENTS_NODE_DURABLE_FILE_H_
+#ifndef LATCHKEY_CLIENTS_FILES_DURABLE_FILE_H_
+#define LATCHKEY_CLIENTS_FILES_DURABLE_FILE_H_
 
 #include <sys/types.h>
 
@@ -61,4 +61,4 @@ class FileLock {
 
 }  // namespace latchkey
 
-#endif  // LATCHKEY_CLIENTS_NODE_DURABLE_FILE_H_
+#endif  // LATCHKEY_CLIENTS_FILES_DURABLE_FILE_H_

@@ -1,4 +1,4 @@
-#include "clients/node/durable_file.h"
+#include "clients/files/durable_file.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "clients/node/durable_file.h"
+#include "clients/files/durable_file.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
