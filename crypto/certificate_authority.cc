@@ -219,6 +219,27 @@ absl::StatusOr<CertificateAuthority> CertificateAuthority::Create(
                               std::move(pem));
 }
 
+absl::StatusOr<CertificateAuthority> CertificateAuthority::Load(
+    std::string_view certificate_pem, std::string_view private_key_pem) {
+  const OpensslErrorGuard guard;
+  LATCHKEY_ASSIGN_OR_RETURN(
+      const PemBlock block,
+      DecodeOnlyPemBlock(certificate_pem, {"CERTIFICATE"}));
+  X509Ptr native = FromDer<X509Ptr>(d2i_X509, block.der);
+  if (native == nullptr) {
+    return TakeOpensslError(absl::StatusCode::kInvalidArgument,
+                            "the authority's certificate does not parse");
+  }
+  LATCHKEY_ASSIGN_OR_RETURN(PrivateKey key,
+                            PrivateKey::FromPem(private_key_pem));
+  if (X509_check_private_key(native.get(), key.native()) != 1) {
+    return absl::InvalidArgumentError(
+        "the authority's key is not that of its certificate");
+  }
+  return CertificateAuthority(std::move(key), std::move(native),
+                              std::string(certificate_pem));
+}
+
 absl::StatusOr<std::string> CertificateAuthority::SignRequest(
     std::string_view csr_pem, const CertificateProfile& profile) const {
   const OpensslErrorGuard guard;

@@ -48,7 +48,13 @@ class CertificateAuthority {
       std::string_view common_name, absl::Time not_before,
       absl::Time not_after);
 
+  // The one that these PEMs were kept of. kInvalidArgument if either is none,
+  // or they do not belong together; the message repeats neither.
+  static absl::StatusOr<CertificateAuthority> Load(
+      std::string_view certificate_pem, std::string_view private_key_pem);
+
   const std::string& certificate_pem() const { return certificate_pem_; }
+  SecretString private_key_pem() const { return key_.ToPem(); }
 
   // Certifies the key of the PKCS#10 request `csr_pem`; of the request itself
   // nothing else is taken over. kInvalidArgument if the request does not parse

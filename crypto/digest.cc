@@ -1,7 +1,10 @@
 #include "crypto/digest.h"
 
 #include <openssl/crypto.h>
+#include <openssl/hmac.h>
 
+#include "crypto/der.h"
+#include "crypto/openssl_error.h"
 #include "crypto/sha256_stream.h"
 
 namespace latchkey {
@@ -41,6 +44,16 @@ std::string DigestOfParts(std::string_view domain,
   stream.AddFramed(domain);
   for (const std::string_view part : parts) stream.AddFramed(part);
   return HexEncode(ToString(stream.Finish()));
+}
+
+std::string HmacSha256(std::string_view key, std::string_view text) {
+  Sha256Stream::Digest digest;
+  unsigned int size = 0;
+  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+           DerBytes(text), text.size(), digest.data(), &size) == nullptr) {
+    DieOfOpensslError("HMAC-SHA256 failed");
+  }
+  return ToString(digest);
 }
 
 bool ConstantTimeEquals(std::string_view a, std::string_view b) {

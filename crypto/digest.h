@@ -1,4 +1,4 @@
-// SHA-256, and comparison in constant time.
+// SHA-256, HMAC with it, and comparison in constant time.
 
 #ifndef LATCHKEY_CRYPTO_DIGEST_H_
 #define LATCHKEY_CRYPTO_DIGEST_H_
@@ -23,6 +23,9 @@ std::string HexEncode(std::string_view bytes);
 // the purpose and keeps digests of different purposes apart.
 std::string DigestOfParts(std::string_view domain,
                           std::initializer_list<std::string_view> parts);
+
+// The 32 bytes of HMAC-SHA256 (RFC 2104) of `text`.
+std::string HmacSha256(std::string_view key, std::string_view text);
 
 // True if both are equal. Takes the same time wherever they differ; a
 // difference in length shows.

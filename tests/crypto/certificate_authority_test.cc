@@ -272,5 +272,32 @@ TEST_F(CertificateAuthorityTest, RefusesProfilesThatCannotBe) {
               StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+TEST_F(CertificateAuthorityTest, AKeptAuthorityIsTheSame) {
+  const auto loaded = CertificateAuthority::Load(
+      authority_.certificate_pem(), authority_.private_key_pem().Reveal());
+
+  ASSERT_THAT(loaded, IsOk());
+  EXPECT_EQ(loaded->certificate_pem(), authority_.certificate_pem());
+  const X509Ptr leaf = Native(loaded->Issue(Profile())->certificate_pem);
+  EXPECT_EQ(
+      X509_verify(leaf.get(),
+                  X509_get0_pubkey(Native(authority_.certificate_pem()).get())),
+      1);
+}
+
+TEST_F(CertificateAuthorityTest, AnAuthorityNeedsItsOwnKey) {
+  const auto other = CertificateAuthority::Create("other", kStart, kEnd);
+  ASSERT_THAT(other, IsOk());
+
+  EXPECT_THAT(CertificateAuthority::Load(authority_.certificate_pem(),
+                                         other->private_key_pem().Reveal())
+                  .status(),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(
+      CertificateAuthority::Load("", authority_.private_key_pem().Reveal())
+          .status(),
+      StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
 }  // namespace
 }  // namespace latchkey
