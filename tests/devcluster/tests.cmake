@@ -16,3 +16,19 @@ foreach(name devcluster_tools object_json)
   latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e TIMEOUT 300
     DEPS latchkey::devcluster latchkey::control_plane_testing absl::strings fmt::fmt)
 endforeach()
+
+
+# The contract's cases, for each program that has a cluster to observe.
+add_library(latchkey_kubernetes_contract OBJECT
+  devcluster/kubernetes_contract.cc devcluster/kubernetes_contract_access.cc
+  devcluster/kubernetes_contract_certificates.cc
+  devcluster/kubernetes_contract_lists.cc devcluster/kubernetes_contract_objects.cc
+  devcluster/kubernetes_contract_reviews.cc devcluster/kubernetes_contract_tokens.cc
+  devcluster/kubernetes_contract_watches.cc)
+add_library(latchkey::kubernetes_contract ALIAS latchkey_kubernetes_contract)
+target_link_libraries(latchkey_kubernetes_contract
+  PUBLIC latchkey::testing latchkey::crypto latchkey::kubernetes
+  PRIVATE absl::strings fmt::fmt latchkey_warnings)
+latchkey_test(e2e/kubernetes_contract_e2e_test.cc LABEL e2e TIMEOUT 600
+              DEPS latchkey::kubernetes_contract latchkey::control_plane_testing
+                   fmt::fmt)

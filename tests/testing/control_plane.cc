@@ -31,9 +31,7 @@ bool IsRequired() {
   return required != nullptr && std::string_view(required) == "1";
 }
 
-}  // namespace
-
-void ControlPlaneProgramTest::SetUp() {
+void SkipWithoutProgram() {
   if (!ControlPlane::ProgramPath().empty()) return;
   if (IsRequired()) {
     FAIL() << "LATCHKEY_CONTROLPLANE is not set, and this run requires it";
@@ -42,19 +40,26 @@ void ControlPlaneProgramTest::SetUp() {
   GTEST_SKIP() << "LATCHKEY_CONTROLPLANE is not set";
 }
 
-void ControlPlaneTest::SetUp() {
-  ControlPlaneProgramTest::SetUp();
-  if (IsSkipped() || HasFatalFailure()) return;
+}  // namespace
+
+void ControlPlaneProgramTest::SetUp() { SkipWithoutProgram(); }
+
+void UseControlPlane(const ControlPlaneOptions& options,
+                     ControlPlane*& cluster) {
+  SkipWithoutProgram();
+  if (ControlPlane::ProgramPath().empty()) return;
   std::unique_ptr<ControlPlane>& shared = Shared();
-  if (shared == nullptr || shared->options() != options_) {
+  if (shared == nullptr || shared->options() != options) {
     shared = nullptr;  // the old one stops first
-    auto started = ControlPlane::Start(options_);
+    auto started = ControlPlane::Start(options);
     if (!started.ok()) FAIL() << started.status().ToString();
     shared = *std::move(started);
   }
-  cluster_ = shared.get();
-  cluster_->TakeErrorLines();  // of earlier tests
+  cluster = shared.get();
+  cluster->TakeErrorLines();  // of earlier tests
 }
+
+void ControlPlaneTest::SetUp() { UseControlPlane(options_, cluster_); }
 
 void ControlPlaneTest::TearDown() {
   if (cluster_ == nullptr || !HasFailure()) return;

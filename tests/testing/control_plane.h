@@ -23,6 +23,11 @@ class ControlPlaneProgramTest : public ::testing::Test {
   void SetUp() override;
 };
 
+// The control plane of these options that the tests of the program share. Left
+// alone, with the running test skipped or failed, if there is none.
+void UseControlPlane(const ControlPlaneOptions& options,
+                     ControlPlane*& cluster);
+
 // Tests of one program share one control plane; a fixture with other options
 // than the fixture before it gets a new one.
 class ControlPlaneTest : public ControlPlaneProgramTest {
