@@ -32,3 +32,7 @@ target_link_libraries(latchkey_kubernetes_contract
 latchkey_test(e2e/kubernetes_contract_e2e_test.cc LABEL e2e TIMEOUT 600
               DEPS latchkey::kubernetes_contract latchkey::control_plane_testing
                    fmt::fmt)
+
+foreach(name bootstrap_signer controllers csr_cleaner kubelet_request)
+  latchkey_test(devcluster/${name}_test.cc DEPS latchkey::devcluster latchkey::fakes)
+endforeach()
