@@ -16,6 +16,7 @@
 #include "devcluster/api_server.h"
 #include "devcluster/controllers.h"
 #include "devcluster/http_face.h"
+#include "devcluster/object_store.h"
 #include "devcluster/user.h"
 
 namespace latchkey {
@@ -44,6 +45,7 @@ class DevCluster {
   const std::string& url() const;
   const CertificateAuthority& ca() const;
   ApiServer& api();
+  ObjectStore& store();
 
   // A client certificate of a user of the cluster, valid for `lifetime`, and a
   // kubeconfig with it.

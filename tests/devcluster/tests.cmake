@@ -36,3 +36,11 @@ latchkey_test(e2e/kubernetes_contract_e2e_test.cc LABEL e2e TIMEOUT 600
 foreach(name bootstrap_signer controllers csr_cleaner kubelet_request)
   latchkey_test(devcluster/${name}_test.cc DEPS latchkey::devcluster latchkey::fakes)
 endforeach()
+
+foreach(name local_kubernetes_contract served_kubernetes_contract)
+  latchkey_test(devcluster/${name}_test.cc
+    DEPS latchkey::devcluster latchkey::kubernetes_contract latchkey::http fmt::fmt)
+endforeach()
+latchkey_test(devcluster/dev_cluster_test.cc DEPS latchkey::devcluster latchkey::http)
+latchkey_test(e2e/dev_cluster_e2e_test.cc LABEL e2e TIMEOUT 300
+              DEPS latchkey::devcluster latchkey::control_plane_testing)
