@@ -12,6 +12,7 @@
 #include "clients/kubernetes/kube_time.h"
 #include "core/status_macros.h"
 #include "crypto/certificate.h"
+#include "devcluster/kubelet_request.h"
 #include "devcluster/name_grammar.h"
 
 namespace latchkey {
@@ -189,7 +190,7 @@ FieldErrors CheckConditions(const Conditions& conditions) {
                                                          : "";
     if (!opposite.empty() && seen.contains(opposite)) {
       errors.push_back(InvalidField(
-          field + ".type", type,
+          kConditionsField, type,
           "Approved and Denied conditions are mutually exclusive"));
     }
   }
@@ -235,12 +236,9 @@ void FillInTimes(const Conditions& before, absl::Time now,
 }  // namespace
 
 absl::StatusOr<CertificateRequest> ParseFirstRequest(std::string_view pem) {
-  const auto block = FindBlock(pem, 0);
-  if (!block.ok() || block->label != "CERTIFICATE REQUEST") {
-    return absl::InvalidArgumentError(
-        "PEM block type must be CERTIFICATE REQUEST");
-  }
-  return CertificateRequest::Parse(block->text);
+  LATCHKEY_ASSIGN_OR_RETURN(const std::string_view block,
+                            FirstRequestBlock(pem));
+  return CertificateRequest::Parse(block);
 }
 
 void PrepareNewCsr(const User& user, CertificateSigningRequest& csr) {
@@ -289,8 +287,6 @@ void UpdateCsr(const CertificateSigningRequest& before,
     *updated.mutable_status() = before.status();
     return;
   }
-  // A subresource leaves labels and annotations alone.
-  *updated.mutable_metadata() = before.metadata();
   auto& status = *updated.mutable_status();
   if (subresource == "approval") {
     status.clear_certificate();

@@ -4,8 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "core/status_macros.h"
-
 namespace latchkey {
 namespace {
 
@@ -43,12 +41,6 @@ absl::StatusOr<std::string_view> FirstRequestBlock(std::string_view text) {
     return absl::InvalidArgumentError("the PEM block has no end");
   }
   return text.substr(begin, end + kEndRequest.size() - begin);
-}
-
-absl::StatusOr<CertificateRequest> ReadFirstRequest(std::string_view text) {
-  LATCHKEY_ASSIGN_OR_RETURN(const std::string_view block,
-                            FirstRequestBlock(text));
-  return CertificateRequest::Parse(block);
 }
 
 absl::Status CheckKubeletRequest(

@@ -21,9 +21,6 @@ inline constexpr std::string_view kKubeletSignerName =
 // around it. kInvalidArgument if there is none, or it is of another label.
 absl::StatusOr<std::string_view> FirstRequestBlock(std::string_view text);
 
-// The request in it. kInvalidArgument, saying which rule failed.
-absl::StatusOr<CertificateRequest> ReadFirstRequest(std::string_view text);
-
 // kInvalidArgument, saying which rule failed, unless signer, subject, names and
 // usages are those of a kubelet's client certificate. Which node it names is
 // nobody's concern here.

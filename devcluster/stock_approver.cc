@@ -4,6 +4,7 @@
 
 #include "core/status_macros.h"
 #include "devcluster/csr_conditions.h"
+#include "devcluster/csr_object_rules.h"
 #include "devcluster/kubelet_request.h"
 
 namespace latchkey {
@@ -48,7 +49,7 @@ absl::StatusOr<bool> StockApprover::MayHave(
 absl::Status StockApprover::Handle(
     const kubernetes::CertificateSigningRequest& csr) {
   if (!IsPending(csr)) return absl::OkStatus();
-  const auto request = ReadFirstRequest(csr.spec().request());
+  const auto request = ParseFirstRequest(csr.spec().request());
   if (!request.ok() || !CheckKubeletRequest(csr.spec(), *request).ok()) {
     return absl::OkStatus();  // not for this approver to judge
   }

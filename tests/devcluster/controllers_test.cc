@@ -9,6 +9,7 @@
 
 #include <gmock/gmock.h>
 
+#include "clients/kubernetes/kube_time.h"
 #include "core/text_time.h"
 #include "crypto/certificate.h"
 #include "tests/fakes/fake_kubernetes_client.h"
@@ -54,6 +55,8 @@ class ControllersTest : public ::testing::Test {
     auto& condition = *csr.mutable_status()->add_conditions();
     condition.set_type("Approved");
     condition.set_status("True");
+    *condition.mutable_last_update_time() =
+        latchkey::ToKubernetesTime(clock_.Now());
     EXPECT_THAT(client_.Update(csr, "approval"), IsOk());
   }
   Csr Get(const std::string& name) {
