@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <string>
 
 #include <fmt/format.h>
@@ -69,6 +70,27 @@ absl::Status AdmitCsr(const User& user, const CertificateSigningRequest& csr) {
   return absl::OkStatus();
 }
 
+// A node may not give itself the labels by which it would be trusted.
+absl::Status AdmitLabels(const User& user, const kubernetes::ObjectMeta* before,
+                         const kubernetes::ObjectMeta& after) {
+  constexpr std::string_view kRestricted = "node-restriction.kubernetes.io/";
+  const auto restricted = [&](const kubernetes::ObjectMeta& metadata) {
+    std::map<std::string, std::string> labels(metadata.labels().begin(),
+                                              metadata.labels().end());
+    std::erase_if(labels, [&](const auto& label) {
+      return !label.first.starts_with(kRestricted);
+    });
+    return labels;
+  };
+  const auto old = before == nullptr ? std::map<std::string, std::string>()
+                                     : restricted(*before);
+  if (!NodeOfUser(user) || restricted(after) == old) return absl::OkStatus();
+  return ForbiddenError(
+      kNodes, after.name(),
+      fmt::format("is not allowed to modify labels with the prefix {}",
+                  kRestricted));
+}
+
 bool SameConditions(const CertificateSigningRequest& a,
                     const CertificateSigningRequest& b) {
   const auto& of_a = a.status().conditions();
@@ -93,6 +115,9 @@ absl::Status AdmitCreate(const User& user, const Resource& resource,
           dynamic_cast<const CertificateSigningRequest*>(&object)) {
     return AdmitCsr(user, *csr);
   }
+  if (resource.plural == kNodes.plural) {
+    LATCHKEY_RETURN_IF_ERROR(AdmitLabels(user, nullptr, ObjectMetaOf(object)));
+  }
   const auto node = NodeOfUser(user);
   const std::string& name = ObjectMetaOf(object).name();
   if (!node || *node == name) return absl::OkStatus();
@@ -113,6 +138,9 @@ absl::Status AdmitCreate(const User& user, const Resource& resource,
 absl::Status AdmitUpdate(const Authorizer& authorizer, const User& user,
                          std::string_view subresource, const Message& before,
                          const Message& after) {
+  if (dynamic_cast<const kubernetes::Node*>(&before) != nullptr) {
+    return AdmitLabels(user, &ObjectMetaOf(before), ObjectMetaOf(after));
+  }
   const auto* old = dynamic_cast<const CertificateSigningRequest*>(&before);
   if (old == nullptr) return absl::OkStatus();
   if (subresource == "approval") {

@@ -67,10 +67,12 @@ absl::Status CheckAssertions(const Resource& resource, const ObjectName& name,
   return absl::OkStatus();
 }
 
-absl::Status CheckPreconditions(const Resource& resource,
-                                const ObjectName& name,
+absl::Status CheckPreconditions(const Resource& of, const ObjectName& name,
                                 const kubernetes::ObjectMeta& stored,
                                 const DeletePreconditions& expected) {
+  // Upstream names the kind in these, and the resource everywhere else.
+  Resource resource = of;
+  resource.plural = of.kind;
   if (!expected.uid.empty() && expected.uid != stored.uid()) {
     return ConflictError(
         resource, name.name,
@@ -89,6 +91,15 @@ absl::Status CheckPreconditions(const Resource& resource,
                     expected.resource_version, stored.resource_version()));
   }
   return absl::OkStatus();
+}
+
+// Upstream does not expect what is no number, and shows what its parser says.
+absl::Status CheckVersion(std::string_view version) {
+  if (version.find_first_not_of("0123456789") == std::string_view::npos) {
+    return absl::OkStatus();
+  }
+  return ServerError(fmt::format(
+      "strconv.ParseUint: parsing \"{}\": invalid syntax", version));
 }
 
 // The object that was sent is the one that the path names.
@@ -168,6 +179,8 @@ class ApiServer::Impl {
   // for a generated one.
   absl::StatusOr<StoredObject> StoreNew(const ApiResource& resource,
                                         std::unique_ptr<Message> object);
+  // The error of a name that is in use.
+  absl::Status Taken(const ApiResource& resource, const ObjectName& name) const;
   // One attempt; kAborted if the object is no longer `before`.
   absl::StatusOr<StoredObject> UpdateOnce(const User& user,
                                           const ApiResource& resource,
@@ -205,6 +218,9 @@ absl::StatusOr<const ApiResource*> ApiServer::Impl::Enter(
     return UnknownPathError();
   }
   if (!known->stored && verb != "create") {
+    // A single review has no path.
+    const bool of_many = verb == "list" || verb == "watch";
+    if (IsReview(*known->prototype) && !of_many) return UnknownPathError();
     return MethodNotSupportedError(resource, verb);
   }
   if (!resource.namespaced && !name.name_space.empty()) {
@@ -295,10 +311,21 @@ absl::StatusOr<StoredObject> ApiServer::Impl::StoreNew(
     auto stored = store_.Write(resource.resource, name, nullptr,
                                CopyAs(resource, *object));
     if (!absl::IsAborted(stored.status())) return stored;
-    if (!generated || attempt + 1 == kAttempts) {
-      return AlreadyExistsError(resource.resource, name.name);
-    }
+    if (!generated || attempt + 1 == kAttempts) return Taken(resource, name);
   }
+}
+
+absl::Status ApiServer::Impl::Taken(const ApiResource& resource,
+                                    const ObjectName& name) const {
+  const absl::Status error = AlreadyExistsError(resource.resource, name.name);
+  const StoredObject other = store_.Find(resource.resource, name);
+  if (other == nullptr ||
+      !ObjectMetaOf(other->message()).has_deletion_timestamp()) {
+    return error;
+  }
+  kubernetes::Status status = KubernetesStatusOf(error);
+  status.set_message("object is being deleted: " + status.message());
+  return ApiError(status);
 }
 
 absl::StatusOr<StoredObject> ApiServer::Impl::Get(
@@ -313,6 +340,8 @@ absl::StatusOr<StoredObject> ApiServer::Impl::Update(
     std::string_view subresource, const Message& object) {
   const std::unique_ptr<Message> sent = CopyAs(resource, object);
   LATCHKEY_RETURN_IF_ERROR(CheckNamed(name, ObjectMetaOf(*sent)));
+  LATCHKEY_RETURN_IF_ERROR(
+      CheckVersion(ObjectMetaOf(*sent).resource_version()));
   while (true) {
     LATCHKEY_ASSIGN_OR_RETURN(const StoredObject before, Get(resource, name));
     LATCHKEY_RETURN_IF_ERROR(CheckAssertions(resource.resource, name,

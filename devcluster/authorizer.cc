@@ -66,7 +66,7 @@ std::vector<Rule> Broker() {
 // Whose names a create carries only in the object, which admission checks.
 std::vector<Rule> Kubelet() {
   return {{.verbs = {"create"}, .resources = {"nodes", "events"}},
-          {.verbs = {"get", "list", "watch", "update", "patch", "delete"},
+          {.verbs = {"get", "list", "watch", "update", "patch"},
            .resources = {"nodes"},
            .names = {kOwn}},
           {.verbs = {"update", "patch"},

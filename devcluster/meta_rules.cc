@@ -78,6 +78,14 @@ FieldErrors CheckMeta(const Resource& resource,
     errors.push_back(
         InvalidField("metadata.name", metadata.name(), *complaint));
   }
+  if (std::string prefix = metadata.generate_name(); !prefix.empty()) {
+    // Something follows, so that it may end as a name may not.
+    if (prefix.ends_with('-')) prefix.back() = 'a';
+    if (auto complaint = CheckName(resource, prefix)) {
+      errors.push_back(InvalidField("metadata.generateName",
+                                    metadata.generate_name(), *complaint));
+    }
+  }
   CheckLabels(metadata, errors);
   CheckAnnotations(metadata, errors);
   for (const std::string& finalizer : metadata.finalizers()) {

@@ -45,6 +45,11 @@ FieldErrors CheckSecret(const Secret& secret) {
     errors.push_back(TooLongField("data", kMaxDataBytes));
   }
   if (secret.type().empty()) errors.push_back(RequiredField("type", ""));
+  if (secret.type() != "kubernetes.io/tls") return errors;
+  for (const char* key : {"tls.crt", "tls.key"}) {
+    if (secret.data().contains(key)) continue;
+    errors.push_back(RequiredField(fmt::format("data[{}]", key), ""));
+  }
   return errors;
 }
 
@@ -179,9 +184,7 @@ std::unique_ptr<Message> UpdatedObject(const Message& before,
   MutableObjectMetaOf(*updated) =
       UpdatedMeta(ObjectMetaOf(before), ObjectMetaOf(sent));
   if (auto* secret = dynamic_cast<Secret*>(updated.get())) {
-    if (secret->type().empty()) {
-      secret->set_type(static_cast<const Secret&>(before).type());
-    }
+    if (secret->type().empty()) secret->set_type("Opaque");
     MergeStringData(*secret);
   }
   if (auto* node = dynamic_cast<kubernetes::Node*>(updated.get())) {

@@ -60,7 +60,7 @@ absl::StatusOr<Access> AccessOf(const Resource& resource, const Spec& spec) {
   const bool of_resource = spec.has_resource_attributes();
   if (of_resource == spec.has_non_resource_attributes()) {
     return InvalidError(resource, "",
-                        {InvalidField("spec.resourceAttributes", "",
+                        {InvalidField("spec", "",
                                       "exactly one of nonResourceAttributes or "
                                       "resourceAttributes must be specified")});
   }
@@ -79,7 +79,21 @@ void SetAnswer(const Authorizer& authorizer, const User& user,
   if (why) status.set_reason(*why);
 }
 
+// A review is no object that could be told from another.
+absl::Status CheckUnnamed(const Resource& resource,
+                          const kubernetes::ObjectMeta& metadata) {
+  if (metadata.name().empty() && metadata.generate_name().empty() &&
+      metadata.namespace_().empty() && metadata.labels().empty() &&
+      metadata.annotations().empty()) {
+    return absl::OkStatus();
+  }
+  return InvalidError(resource, metadata.name(),
+                      {InvalidField("metadata", "", "must be empty")});
+}
+
 absl::Status Answer(const Authorizer& authorizer, SubjectAccessReview& review) {
+  LATCHKEY_RETURN_IF_ERROR(
+      CheckUnnamed(kSubjectAccessReviews, review.metadata()));
   const auto& spec = review.spec();
   if (spec.user().empty() && spec.groups().empty()) {
     return InvalidError(
@@ -98,6 +112,8 @@ absl::Status Answer(const Authorizer& authorizer, SubjectAccessReview& review) {
 
 absl::Status Answer(const Authorizer& authorizer, const User& user,
                     SelfSubjectAccessReview& review) {
+  LATCHKEY_RETURN_IF_ERROR(
+      CheckUnnamed(kSelfSubjectAccessReviews, review.metadata()));
   LATCHKEY_ASSIGN_OR_RETURN(const Access access,
                             AccessOf(kSelfSubjectAccessReviews, review.spec()));
   review.clear_status();

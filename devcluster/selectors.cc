@@ -1,6 +1,8 @@
 #include "devcluster/selectors.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -35,6 +37,16 @@ std::optional<std::string> FieldOf(const Message& object,
   return std::nullopt;
 }
 
+std::optional<int64_t> NumberIn(std::string_view text) {
+  int64_t number = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return number;
+}
+
 bool IsSelectable(const Resource& resource, std::string_view field) {
   return field == kName ||
          (field == "metadata.namespace" && resource.namespaced) ||
@@ -65,6 +77,10 @@ class Selectors::LabelReader {
     } else if (Take("!=")) {
       one.op = Operator::kNotIn;
       one.values.push_back(Word());
+    } else if (const bool greater = Take(">"); greater || Take("<")) {
+      one.op = greater ? Operator::kGreater : Operator::kLess;
+      one.values.push_back(Word());
+      if (!NumberIn(one.values.front())) return Bad("not a number");
     } else if (const std::string word = Word(); !word.empty()) {
       if (word != "in" && word != "notin") return Bad("no such operator");
       one.op = word == "in" ? Operator::kIn : Operator::kNotIn;
@@ -165,8 +181,15 @@ bool Selectors::Meets(const Requirement& requirement,
       return listed;
     case Operator::kNotIn:
       return !listed;
+    case Operator::kGreater:
+    case Operator::kLess:
+      break;
   }
-  return false;
+  const auto number = NumberIn(value == nullptr ? "" : *value);
+  const auto limit = NumberIn(values.front());
+  if (!number || !limit) return false;
+  return requirement.op == Operator::kGreater ? *number > *limit
+                                              : *number < *limit;
 }
 
 bool Selectors::Matches(const Message& object) const {

@@ -17,10 +17,10 @@ namespace latchkey {
 // All of its requirements must be met.
 class Selectors {
  public:
-  // Labels: k, !k, k=v, k==v, k!=v, k in (a,b), k notin (a,b). Fields: f=v,
-  // f==v, f!=v for metadata.name, metadata.namespace (of what has one), type
-  // (Secrets) and spec.signerName (CSRs). kInvalidArgument (400) for anything
-  // else.
+  // Labels: k, !k, k=v, k==v, k!=v, k in (a,b), k notin (a,b), k>1, k<1.
+  // Fields: f=v, f==v, f!=v for metadata.name, metadata.namespace (of what has
+  // one), type (Secrets) and spec.signerName (CSRs). kInvalidArgument (400) for
+  // anything else.
   static absl::StatusOr<Selectors> Parse(const Resource& resource,
                                          std::string_view labels,
                                          std::string_view fields);
@@ -31,7 +31,7 @@ class Selectors {
   std::string OnlyName() const;
 
  private:
-  enum class Operator { kExists, kMissing, kIn, kNotIn };
+  enum class Operator { kExists, kMissing, kIn, kNotIn, kGreater, kLess };
   struct Requirement {
     std::string key;
     Operator op = Operator::kExists;

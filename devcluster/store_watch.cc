@@ -18,8 +18,7 @@ using ::google::protobuf::Message;
 // Read from the history at a time.
 constexpr size_t kBatch = 64;
 
-absl::StatusOr<int64_t> ParseVersion(const Resource& resource,
-                                     std::string_view text) {
+absl::StatusOr<int64_t> ParseVersion(std::string_view text) {
   int64_t version = 0;
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), version);
@@ -27,9 +26,11 @@ absl::StatusOr<int64_t> ParseVersion(const Resource& resource,
       version >= 0) {
     return version;
   }
-  return InvalidError(
-      resource, "",
-      {InvalidField("resourceVersion", text, "invalid resource version")});
+  // Upstream does not expect that, and shows what its parser says.
+  return ServerError(
+      fmt::format("resourceVersion: Invalid value: \"{}\": strconv.ParseUint: "
+                  "parsing \"{}\": invalid syntax",
+                  text, text));
 }
 
 // `object` as it was, at the revision at which it went away.
@@ -65,8 +66,7 @@ absl::StatusOr<std::unique_ptr<ApiWatch>> StoreWatch::Open(
       store, signals, clock, resource, std::move(selectors), options));
   const std::string& version = options.query.resource_version;
   if (!version.empty()) {
-    LATCHKEY_ASSIGN_OR_RETURN(watch->position_,
-                              ParseVersion(resource.resource, version));
+    LATCHKEY_ASSIGN_OR_RETURN(watch->position_, ParseVersion(version));
   }
   if (watch->position_ == 0 || options.initial_events) {
     LATCHKEY_RETURN_IF_ERROR(watch->Begin(options.initial_events));
