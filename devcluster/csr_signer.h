@@ -1,5 +1,9 @@
 // The signer kubernetes.io/kube-apiserver-client-kubelet: certifies what was
 // approved, and marks as Failed what no kubelet is given.
+//
+// Unlike upstream's, it takes the key usage from the kind of key, not from the
+// request, and of the subject only CN and O. What other signers would do is
+// left undone, as in a cluster without them.
 
 #ifndef LATCHKEY_DEVCLUSTER_CSR_SIGNER_H_
 #define LATCHKEY_DEVCLUSTER_CSR_SIGNER_H_
