@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "core/status_macros.h"
+#include "devcluster/reviews.h"
 
 namespace latchkey {
 namespace {
@@ -89,6 +90,8 @@ bool Matches(const ApiResource& served, std::vector<std::string> segments,
   if (segments[0] != resource.plural || segments.size() > 3) return false;
   // All namespaces have one path for their objects together, none for one.
   if (segments.size() > 1 && resource.namespaced && !in_namespace) return false;
+  // A single review has no path.
+  if (segments.size() > 1 && IsReview(*served.prototype)) return false;
   std::string subresource = segments.size() > 2 ? segments[2] : "";
   const auto& known = served.subresources;
   if (!subresource.empty() &&
