@@ -104,11 +104,13 @@ absl::Status NotFoundError(const Resource& resource, std::string_view name) {
                 fmt::format("{} \"{}\" not found", Qualified(resource), name)));
 }
 
-absl::Status AlreadyExistsError(const Resource& resource,
-                                std::string_view name) {
-  return ApiError(FailureOf(
-      resource, name, 409, "AlreadyExists",
-      fmt::format("{} \"{}\" already exists", Qualified(resource), name)));
+absl::Status AlreadyExistsError(const Resource& resource, std::string_view name,
+                                bool being_deleted) {
+  return ApiError(
+      FailureOf(resource, name, 409, "AlreadyExists",
+                fmt::format("{}{} \"{}\" already exists",
+                            being_deleted ? "object is being deleted: " : "",
+                            Qualified(resource), name)));
 }
 
 absl::Status ConflictError(const Resource& resource, std::string_view name,
@@ -157,12 +159,12 @@ absl::Status UnknownPathError() {
   return ApiError(error);
 }
 
-absl::Status MethodNotSupportedError(const Resource& resource,
-                                     std::string_view verb) {
-  return ApiError(
-      FailureOf(resource, "", 405, "MethodNotAllowed",
-                fmt::format("{} is not supported on resources of kind \"{}\"",
-                            verb, Qualified(resource))));
+absl::Status MethodNotSupportedError() {
+  kubernetes::Status error = Failure(
+      405, "MethodNotAllowed",
+      "the server does not allow this method on the requested resource");
+  error.mutable_details();
+  return ApiError(error);
 }
 
 absl::Status ServerError(std::string_view why) {
@@ -180,6 +182,13 @@ FieldError InvalidField(std::string_view field, std::string_view value,
                         std::string_view detail) {
   return {"FieldValueInvalid",
           fmt::format("Invalid value: \"{}\": {}", value, detail),
+          std::string(field)};
+}
+
+FieldError InvalidLiteral(std::string_view field, std::string_view literal,
+                          std::string_view detail) {
+  return {"FieldValueInvalid",
+          fmt::format("Invalid value: {}: {}", literal, detail),
           std::string(field)};
 }
 

@@ -25,8 +25,9 @@ absl::Status ApiError(const kubernetes::Status& error);
 kubernetes::Status KubernetesStatusOf(const absl::Status& error);
 
 absl::Status NotFoundError(const Resource& resource, std::string_view name);
-absl::Status AlreadyExistsError(const Resource& resource,
-                                std::string_view name);
+// `being_deleted`: finalizers hold what is there.
+absl::Status AlreadyExistsError(const Resource& resource, std::string_view name,
+                                bool being_deleted = false);
 absl::Status ConflictError(const Resource& resource, std::string_view name,
                            std::string_view why);
 absl::Status BadRequestError(std::string_view why);
@@ -40,10 +41,9 @@ absl::Status ForbiddenPathError(std::string_view user, std::string_view verb,
 absl::Status UnauthorizedError();
 // 410 Expired: the resourceVersion is too old.
 absl::Status ExpiredError(std::string_view why);
-// 404 as of a path that no server knows, 405.
+// 404 and 405, which name nothing.
 absl::Status UnknownPathError();
-absl::Status MethodNotSupportedError(const Resource& resource,
-                                     std::string_view verb);
+absl::Status MethodNotSupportedError();
 // 500, of a mistake of the caller's for which upstream has no better code.
 absl::Status ServerError(std::string_view why);
 
@@ -60,6 +60,9 @@ using FieldErrors = std::vector<FieldError>;
 FieldError RequiredField(std::string_view field, std::string_view detail);
 FieldError InvalidField(std::string_view field, std::string_view value,
                         std::string_view detail);
+// Of a value that is no text: a number, "null".
+FieldError InvalidLiteral(std::string_view field, std::string_view literal,
+                          std::string_view detail);
 FieldError ForbiddenField(std::string_view field, std::string_view detail);
 FieldError DuplicateField(std::string_view field, std::string_view value);
 FieldError UnsupportedField(std::string_view field, std::string_view value,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include <absl/strings/numbers.h>
 #include <fmt/format.h>
 
 #include "clients/kubernetes/envelope.h"
@@ -48,10 +49,28 @@ absl::Status NotAllowed(const User& user, const Resource& resource,
           user.name, access.verb, what, access.group, where));
 }
 
+// Some errors of upstream's name the kind where others name the plural, and
+// the other way round.
+Resource NamedByKind(Resource resource) {
+  resource.plural = resource.kind;
+  return resource;
+}
+Resource NamedByPlural(Resource resource) {
+  resource.kind = resource.plural;
+  return resource;
+}
+
 // What an update asserts of the object it replaces.
 absl::Status CheckAssertions(const Resource& resource, const ObjectName& name,
                              const kubernetes::ObjectMeta& stored,
                              const kubernetes::ObjectMeta& sent) {
+  const std::string& version = sent.resource_version();
+  int64_t revision = 0;
+  // Upstream does not expect that, and shows what its parser says.
+  if (!version.empty() && !absl::SimpleAtoi(version, &revision)) {
+    return ServerError(fmt::format(
+        "strconv.ParseUint: parsing \"{}\": invalid syntax", version));
+  }
   if (!sent.uid().empty() && sent.uid() != stored.uid()) {
     return ConflictError(
         resource, name.name,
@@ -59,23 +78,24 @@ absl::Status CheckAssertions(const Resource& resource, const ObjectName& name,
                     "object meta: {}",
                     sent.uid(), stored.uid()));
   }
-  const std::string& version = sent.resource_version();
-  if (!version.empty() && version != "0" &&
-      version != stored.resource_version()) {
+  if (revision == 0 && resource.plural == kLeases.plural) {
+    return InvalidError(NamedByPlural(resource), name.name,
+                        {InvalidLiteral("metadata.resourceVersion", "0",
+                                        "must be specified for an update")});
+  }
+  if (revision != 0 && version != stored.resource_version()) {
     return ConflictError(resource, name.name, kModified);
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckPreconditions(const Resource& of, const ObjectName& name,
+absl::Status CheckPreconditions(const Resource& resource,
+                                const ObjectName& name,
                                 const kubernetes::ObjectMeta& stored,
                                 const DeletePreconditions& expected) {
-  // Upstream names the kind in these, and the resource everywhere else.
-  Resource resource = of;
-  resource.plural = of.kind;
   if (!expected.uid.empty() && expected.uid != stored.uid()) {
     return ConflictError(
-        resource, name.name,
+        NamedByKind(resource), name.name,
         fmt::format("the UID in the precondition ({}) does not match the UID "
                     "in record ({}). The object might have been deleted and "
                     "then recreated",
@@ -84,22 +104,13 @@ absl::Status CheckPreconditions(const Resource& of, const ObjectName& name,
   if (!expected.resource_version.empty() &&
       expected.resource_version != stored.resource_version()) {
     return ConflictError(
-        resource, name.name,
+        NamedByKind(resource), name.name,
         fmt::format("the ResourceVersion in the precondition ({}) does not "
                     "match the ResourceVersion in record ({}). The object "
                     "might have been modified",
                     expected.resource_version, stored.resource_version()));
   }
   return absl::OkStatus();
-}
-
-// Upstream does not expect what is no number, and shows what its parser says.
-absl::Status CheckVersion(std::string_view version) {
-  if (version.find_first_not_of("0123456789") == std::string_view::npos) {
-    return absl::OkStatus();
-  }
-  return ServerError(fmt::format(
-      "strconv.ParseUint: parsing \"{}\": invalid syntax", version));
 }
 
 // The object that was sent is the one that the path names.
@@ -116,6 +127,10 @@ absl::Status CheckNamed(const ObjectName& name,
         "sent on the request");
   }
   return absl::OkStatus();
+}
+
+bool IsDying(const StoredObject& object) {
+  return ObjectMetaOf(object->message()).has_deletion_timestamp();
 }
 
 bool Contains(std::span<const std::string_view> texts, std::string_view text) {
@@ -179,8 +194,11 @@ class ApiServer::Impl {
   // for a generated one.
   absl::StatusOr<StoredObject> StoreNew(const ApiResource& resource,
                                         std::unique_ptr<Message> object);
-  // The error of a name that is in use.
-  absl::Status Taken(const ApiResource& resource, const ObjectName& name) const;
+  absl::StatusOr<StoredObject> UpdateNothing(const User& user,
+                                             const ApiResource& resource,
+                                             const ObjectName& name,
+                                             std::string_view subresource,
+                                             const Message& sent);
   // One attempt; kAborted if the object is no longer `before`.
   absl::StatusOr<StoredObject> UpdateOnce(const User& user,
                                           const ApiResource& resource,
@@ -221,7 +239,7 @@ absl::StatusOr<const ApiResource*> ApiServer::Impl::Enter(
     // A single review has no path.
     const bool of_many = verb == "list" || verb == "watch";
     if (IsReview(*known->prototype) && !of_many) return UnknownPathError();
-    return MethodNotSupportedError(resource, verb);
+    return MethodNotSupportedError();
   }
   if (!resource.namespaced && !name.name_space.empty()) {
     return UnknownPathError();
@@ -311,21 +329,12 @@ absl::StatusOr<StoredObject> ApiServer::Impl::StoreNew(
     auto stored = store_.Write(resource.resource, name, nullptr,
                                CopyAs(resource, *object));
     if (!absl::IsAborted(stored.status())) return stored;
-    if (!generated || attempt + 1 == kAttempts) return Taken(resource, name);
+    if (!generated || attempt + 1 == kAttempts) {
+      const StoredObject other = store_.Find(resource.resource, name);
+      return AlreadyExistsError(resource.resource, name.name,
+                                other != nullptr && IsDying(other));
+    }
   }
-}
-
-absl::Status ApiServer::Impl::Taken(const ApiResource& resource,
-                                    const ObjectName& name) const {
-  const absl::Status error = AlreadyExistsError(resource.resource, name.name);
-  const StoredObject other = store_.Find(resource.resource, name);
-  if (other == nullptr ||
-      !ObjectMetaOf(other->message()).has_deletion_timestamp()) {
-    return error;
-  }
-  kubernetes::Status status = KubernetesStatusOf(error);
-  status.set_message("object is being deleted: " + status.message());
-  return ApiError(status);
 }
 
 absl::StatusOr<StoredObject> ApiServer::Impl::Get(
@@ -340,10 +349,11 @@ absl::StatusOr<StoredObject> ApiServer::Impl::Update(
     std::string_view subresource, const Message& object) {
   const std::unique_ptr<Message> sent = CopyAs(resource, object);
   LATCHKEY_RETURN_IF_ERROR(CheckNamed(name, ObjectMetaOf(*sent)));
-  LATCHKEY_RETURN_IF_ERROR(
-      CheckVersion(ObjectMetaOf(*sent).resource_version()));
   while (true) {
-    LATCHKEY_ASSIGN_OR_RETURN(const StoredObject before, Get(resource, name));
+    const StoredObject before = store_.Find(resource.resource, name);
+    if (before == nullptr) {
+      return UpdateNothing(user, resource, name, subresource, *sent);
+    }
     LATCHKEY_RETURN_IF_ERROR(CheckAssertions(resource.resource, name,
                                              ObjectMetaOf(before->message()),
                                              ObjectMetaOf(*sent)));
@@ -351,6 +361,20 @@ absl::StatusOr<StoredObject> ApiServer::Impl::Update(
     // Somebody was faster: what was asserted may no longer be so.
     if (!absl::IsAborted(updated.status())) return updated;
   }
+}
+
+// A PUT of a Lease makes it, if it may be created; that of anything else fails.
+absl::StatusOr<StoredObject> ApiServer::Impl::UpdateNothing(
+    const User& user, const ApiResource& resource, const ObjectName& name,
+    std::string_view subresource, const Message& sent) {
+  const kubernetes::ObjectMeta& metadata = ObjectMetaOf(sent);
+  if (resource.resource.plural != kLeases.plural || !subresource.empty() ||
+      !metadata.uid().empty() || !metadata.resource_version().empty()) {
+    return NotFoundError(resource.resource, name.name);
+  }
+  LATCHKEY_RETURN_IF_ERROR(
+      Enter(user, "create", resource.resource, "", name).status());
+  return Create(user, resource, name.name_space, sent);
 }
 
 absl::StatusOr<StoredObject> ApiServer::Impl::UpdateOnce(
@@ -362,9 +386,9 @@ absl::StatusOr<StoredObject> ApiServer::Impl::UpdateOnce(
       UpdatedObject(old, sent, subresource, clock_.Now());
   LATCHKEY_RETURN_IF_ERROR(
       AdmitUpdate(authorizer_, user, subresource, old, *updated));
-  LATCHKEY_RETURN_IF_ERROR(InvalidError(
-      resource.resource, name.name,
-      CheckUpdate(resource.resource, old, sent, *updated, subresource)));
+  LATCHKEY_RETURN_IF_ERROR(
+      InvalidError(resource.resource, name.name,
+                   CheckUpdate(resource.resource, old, *updated, subresource)));
   // What changes nothing makes no new version.
   if (SerializeDeterministically(*updated) == before->encoded()) return before;
   const kubernetes::ObjectMeta& metadata = ObjectMetaOf(*updated);

@@ -118,7 +118,8 @@ class ApiServer {
     // the annotation "k8s.io/initial-events-end" after that (clients ask with
     // sendInitialEvents).
     bool initial_events = false;
-    // Called whenever Poll() may have something new, on the thread of whoever
+    // Called whenever Poll() may have something new (but the first time, Poll()
+    // as soon as the watch is open), on the thread of whoever
     // changed it, under no lock; must be quick and must not call back. Not
     // called any more once the ApiWatch is destroyed.
     std::function<void()> listener;

@@ -1,8 +1,6 @@
 #include "devcluster/authorizer.h"
 
 #include <algorithm>
-#include <array>
-#include <span>
 #include <vector>
 
 #include <fmt/format.h>
@@ -12,7 +10,7 @@ namespace {
 
 constexpr char kCsrs[] = "certificatesigningrequests";
 constexpr char kCsrGroup[] = "certificates.k8s.io";
-constexpr char kReviewGroup[] = "authorization.k8s.io";
+constexpr char kLeaseGroup[] = "coordination.k8s.io";
 constexpr char kKubeletSigner[] = "kubernetes.io/kube-apiserver-client-kubelet";
 constexpr char kDefaultTokenGroup[] =
     "system:bootstrappers:kubeadm:default-node-token";
@@ -24,16 +22,18 @@ using Words = std::vector<std::string_view>;
 struct Rule {
   Words verbs;
   std::string_view group = {};
-  Words resources = {};              // "RESOURCE" or "RESOURCE/SUBRESOURCE"
-  std::string_view name_space = {};  // empty: any
-  Words names = {};                  // none: any
-  Words paths = {};                  // in place of resources; may end in '*'
+  Words resources = {};  // "RESOURCE" or "RESOURCE/SUBRESOURCE"
+  Words names = {};      // none: any
+  Words paths = {};      // in place of resources; may end in '*'
 };
 
 enum class SubjectKind { kUser, kGroup, kNode };
 
 struct Binding {
   std::string_view name;
+  std::string_view role;
+  // Of a RoleBinding; empty: a ClusterRoleBinding.
+  std::string_view name_space;
   SubjectKind kind;
   std::string_view subject;  // of a Node: nothing
   std::vector<Rule> rules;
@@ -45,7 +45,7 @@ std::vector<Rule> NodeBootstrapper() {
            .resources = {kCsrs}}};
 }
 
-// deploy/kubernetes/rbac.yaml.
+// deploy/kubernetes/rbac.yaml, the ClusterRole and the Role.
 std::vector<Rule> Broker() {
   return {{.verbs = {"get", "list", "watch"},
            .group = kCsrGroup,
@@ -57,13 +57,15 @@ std::vector<Rule> Broker() {
            .group = kCsrGroup,
            .resources = {"signers"},
            .names = {kKubeletSigner}},
-          {.verbs = {"get"}, .resources = {"nodes"}},
-          {.verbs = {"get", "list", "watch", "create", "update", "delete"},
-           .resources = {"secrets"},
-           .name_space = "kube-system"}};
+          {.verbs = {"get"}, .resources = {"nodes"}}};
+}
+std::vector<Rule> BrokerOfSecrets() {
+  return {{.verbs = {"get", "list", "watch", "create", "update", "delete"},
+           .resources = {"secrets"}}};
 }
 
-// Whose names a create carries only in the object, which admission checks.
+// Those of the Node authorizer. What a create makes is named in the object
+// only, which admission checks.
 std::vector<Rule> Kubelet() {
   return {{.verbs = {"create"}, .resources = {"nodes", "events"}},
           {.verbs = {"get", "list", "watch", "update", "patch"},
@@ -72,71 +74,89 @@ std::vector<Rule> Kubelet() {
           {.verbs = {"update", "patch"},
            .resources = {"nodes/status"},
            .names = {kOwn}},
-          {.verbs = {"create"},
-           .group = "coordination.k8s.io",
-           .resources = {"leases"},
-           .name_space = "kube-node-lease"},
-          {.verbs = {"get", "update", "patch", "delete"},
-           .group = "coordination.k8s.io",
-           .resources = {"leases"},
-           .name_space = "kube-node-lease",
-           .names = {kOwn}},
           {.verbs = {"create", "get", "list", "watch"},
            .group = kCsrGroup,
-           .resources = {kCsrs}},
+           .resources = {kCsrs}}};
+}
+std::vector<Rule> KubeletLease() {
+  return {{.verbs = {"create"}, .group = kLeaseGroup, .resources = {"leases"}},
+          {.verbs = {"get", "update", "patch", "delete"},
+           .group = kLeaseGroup,
+           .resources = {"leases"},
+           .names = {kOwn}}};
+}
+
+std::vector<Rule> BasicUser() {
+  return {{.verbs = {"create"},
+           .group = "authorization.k8s.io",
+           .resources = {"selfsubjectaccessreviews"}},
           {.verbs = {"create"},
-           .group = kCsrGroup,
-           .resources = {"certificatesigningrequests/selfnodeclient"}}};
+           .group = "authentication.k8s.io",
+           .resources = {"selfsubjectreviews"}}};
+}
+std::vector<Rule> Discovery() {
+  return {{.verbs = {"get"},
+           .paths = {"/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez",
+                     "/openapi", "/openapi/*", "/readyz", "/version",
+                     "/version/"}}};
+}
+std::vector<Rule> PublicInfo() {
+  return {
+      {.verbs = {"get"},
+       .paths = {"/healthz", "/livez", "/readyz", "/version", "/version/"}}};
+}
+std::vector<Rule> ClusterInfo() {
+  return {{.verbs = {"get"},
+           .resources = {"configmaps"},
+           .names = {"cluster-info"}}};
+}
+// That a CSR of this sort be approved, which the stock approver asks.
+std::vector<Rule> Approvable(std::string_view subresource) {
+  return {
+      {.verbs = {"create"}, .group = kCsrGroup, .resources = {subresource}}};
 }
 
 std::vector<Binding> MakeBindings() {
+  constexpr std::string_view kBroker = "latchkey:broker";
+  constexpr std::string_view kBrokerUser =
+      "system:serviceaccount:kube-system:latchkey";
+  constexpr std::string_view kEverybody = "system:authenticated";
+  constexpr auto kGroup = SubjectKind::kGroup;
+  constexpr auto kUser = SubjectKind::kUser;
+  constexpr auto kNode = SubjectKind::kNode;
   return {
-      {"latchkey:node-bootstrapper", SubjectKind::kGroup,
+      {"latchkey:node-bootstrapper", "system:node-bootstrapper", "", kGroup,
        "system:bootstrappers:latchkey", NodeBootstrapper()},
-      {"kubeadm:kubelet-bootstrap", SubjectKind::kGroup, kDefaultTokenGroup,
-       NodeBootstrapper()},
-      {"latchkey:broker", SubjectKind::kUser,
-       "system:serviceaccount:kube-system:latchkey", Broker()},
-      {"system:node", SubjectKind::kNode, "", Kubelet()},
-      {"system:basic-user",
-       SubjectKind::kGroup,
-       "system:authenticated",
-       {{.verbs = {"create"},
-         .group = kReviewGroup,
-         .resources = {"selfsubjectaccessreviews"}},
-        {.verbs = {"create"},
-         .group = "authentication.k8s.io",
-         .resources = {"selfsubjectreviews"}}}},
-      {"system:discovery",
-       SubjectKind::kGroup,
-       "system:authenticated",
-       {{.verbs = {"get"},
-         .paths = {"/api", "/api/*", "/apis", "/apis/*", "/openapi",
-                   "/openapi/*", "/healthz", "/livez", "/readyz", "/version",
-                   "/version/"}}}},
-      {"system:public-info-viewer",
-       SubjectKind::kUser,
-       "system:anonymous",
-       {{.verbs = {"get"},
-         .paths = {"/healthz", "/livez", "/readyz", "/version", "/version/"}}}},
+      {"kubeadm:kubelet-bootstrap", "system:node-bootstrapper", "", kGroup,
+       kDefaultTokenGroup, NodeBootstrapper()},
+      {kBroker, kBroker, "", kUser, kBrokerUser, Broker()},
+      {kBroker, kBroker, "kube-system", kUser, kBrokerUser, BrokerOfSecrets()},
+      {"", "", "", kNode, "", Kubelet()},
+      {"", "", "kube-node-lease", kNode, "", KubeletLease()},
+      {"kubeadm:node-autoapprove-certificate-rotation",
+       "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
+       "", kGroup, "system:nodes",
+       Approvable("certificatesigningrequests/selfnodeclient")},
+      {"system:basic-user", "system:basic-user", "", kGroup, kEverybody,
+       BasicUser()},
+      {"system:discovery", "system:discovery", "", kGroup, kEverybody,
+       Discovery()},
+      {"system:public-info-viewer", "system:public-info-viewer", "", kGroup,
+       "system:unauthenticated", PublicInfo()},
       {"kubeadm:bootstrap-signer-clusterinfo",
-       SubjectKind::kUser,
-       "system:anonymous",
-       {{.verbs = {"get"},
-         .resources = {"configmaps"},
-         .name_space = "kube-public",
-         .names = {"cluster-info"}}}},
+       "kubeadm:bootstrap-signer-clusterinfo", "kube-public", kUser,
+       "system:anonymous", ClusterInfo()},
   };
 }
 
 const Binding& StockApproverBinding() {
   static const Binding binding = {
       "kubeadm:node-autoapprove-bootstrap",
+      "system:certificates.k8s.io:certificatesigningrequests:nodeclient",
+      "",
       SubjectKind::kGroup,
       kDefaultTokenGroup,
-      {{.verbs = {"create"},
-        .group = kCsrGroup,
-        .resources = {"certificatesigningrequests/nodeclient"}}}};
+      Approvable("certificatesigningrequests/nodeclient")};
   return binding;
 }
 
@@ -166,9 +186,6 @@ bool Matches(const Rule& rule, const Access& access, std::string_view own) {
   if (rule.group != access.group || !Contains(rule.resources, resource)) {
     return false;
   }
-  if (!rule.name_space.empty() && rule.name_space != access.name_space) {
-    return false;
-  }
   return rule.names.empty() || Contains(rule.names, access.name) ||
          (Contains(rule.names, kOwn) && !own.empty() && access.name == own);
 }
@@ -185,6 +202,27 @@ bool IsBound(const Binding& binding, const User& user, std::string_view own) {
   return false;
 }
 
+bool Permits(const Binding& binding, const User& user, std::string_view own,
+             const Access& access) {
+  return IsBound(binding, user, own) &&
+         (binding.name_space.empty() ||
+          binding.name_space == access.name_space) &&
+         std::any_of(
+             binding.rules.begin(), binding.rules.end(),
+             [&](const Rule& rule) { return Matches(rule, access, own); });
+}
+
+std::string Explain(const Binding& binding) {
+  if (binding.kind == SubjectKind::kNode) return "";
+  const bool everywhere = binding.name_space.empty();
+  return fmt::format("RBAC: allowed by {} \"{}{}{}\" of {} \"{}\" to {} \"{}\"",
+                     everywhere ? "ClusterRoleBinding" : "RoleBinding",
+                     binding.name, everywhere ? "" : "/", binding.name_space,
+                     everywhere ? "ClusterRole" : "Role", binding.role,
+                     binding.kind == SubjectKind::kUser ? "User" : "Group",
+                     binding.subject);
+}
+
 }  // namespace
 
 std::optional<std::string> NodeOfUser(const User& user) {
@@ -198,22 +236,16 @@ std::optional<std::string> NodeOfUser(const User& user) {
 
 std::optional<std::string> Authorizer::WhyAllowed(const User& user,
                                                   const Access& access) const {
-  if (IsMember(user, "system:masters")) return "group system:masters";
+  if (IsMember(user, "system:masters")) return "";
   static const std::vector<Binding> bindings = MakeBindings();
   const std::string own = NodeOfUser(user).value_or("");
-  const auto allows = [&](const Binding& binding) {
-    return IsBound(binding, user, own) &&
-           std::any_of(
-               binding.rules.begin(), binding.rules.end(),
-               [&](const Rule& rule) { return Matches(rule, access, own); });
-  };
-  const auto found = std::find_if(bindings.begin(), bindings.end(), allows);
-  const Binding* binding = found == bindings.end() ? nullptr : &*found;
-  if (binding == nullptr && stock_approver_ && allows(StockApproverBinding())) {
-    binding = &StockApproverBinding();
+  for (const Binding& binding : bindings) {
+    if (Permits(binding, user, own, access)) return Explain(binding);
   }
-  if (binding == nullptr) return std::nullopt;
-  return fmt::format("RBAC: allowed by \"{}\"", binding->name);
+  if (stock_approver_ && Permits(StockApproverBinding(), user, own, access)) {
+    return Explain(StockApproverBinding());
+  }
+  return std::nullopt;
 }
 
 }  // namespace latchkey

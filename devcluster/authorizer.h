@@ -33,7 +33,8 @@ class Authorizer {
   // SubjectAccessReview by which the stock approver lets them in.
   explicit Authorizer(bool stock_approver) : stock_approver_(stock_approver) {}
 
-  // Why `user` may; nullopt: it may not.
+  // Why `user` may, in RBAC's words, or "" where no binding is the reason;
+  // nullopt: it may not.
   std::optional<std::string> WhyAllowed(const User& user,
                                         const Access& access) const;
   bool Allows(const User& user, const Access& access) const {

@@ -185,14 +185,14 @@ FieldErrors CheckConditions(const Conditions& conditions) {
     if (!seen.insert(type).second) {
       errors.push_back(DuplicateField(field + ".type", type));
     }
-    const std::string_view opposite = type == "Approved" ? "Denied"
-                                      : type == "Denied" ? "Approved"
-                                                         : "";
-    if (!opposite.empty() && seen.contains(opposite)) {
-      errors.push_back(InvalidField(
-          kConditionsField, type,
-          "Approved and Denied conditions are mutually exclusive"));
-    }
+  }
+  if (seen.contains("Approved") && seen.contains("Denied")) {
+    errors.push_back(InvalidField(
+        kConditionsField,
+        R"({conditions[{\"type\": \"Approved\"}], )"
+        R"(conditions[{\"type\": \"Denied\"}]})",
+        R"(must specify at most one of: `conditions[{"type": "Approved"}]`, )"
+        R"(`conditions[{"type": "Denied"}]`)"));
   }
   return errors;
 }
@@ -260,10 +260,10 @@ FieldErrors CheckNewCsr(const CertificateSigningRequest& csr) {
   FieldErrors errors;
   if (const auto request = ParseFirstRequest(csr.spec().request());
       !request.ok()) {
-    errors.push_back(
-        InvalidField("spec.request", "<certificate request>",
-                     fmt::format("unable to parse csr: {}",
-                                 std::string(request.status().message()))));
+    errors.push_back(InvalidLiteral(
+        "spec.request",
+        csr.spec().request().empty() ? "null" : "\"<request data>\"",
+        std::string(request.status().message())));
   }
   for (FieldErrors& more : std::vector<FieldErrors>{
            CheckUsages(csr.spec()), CheckSigner(csr.spec().signer_name())}) {
@@ -271,7 +271,7 @@ FieldErrors CheckNewCsr(const CertificateSigningRequest& csr) {
   }
   if (csr.spec().has_expiration_seconds() &&
       csr.spec().expiration_seconds() < 600) {
-    errors.push_back(InvalidField(
+    errors.push_back(InvalidLiteral(
         "spec.expirationSeconds",
         std::to_string(csr.spec().expiration_seconds()),
         "may not specify a duration less than 600 seconds (10 minutes)"));

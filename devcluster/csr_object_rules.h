@@ -1,6 +1,7 @@
 // The rules of object_rules.h for CertificateSigningRequests. A requester
-// writes the request once; /approval writes the verdict; /status writes the
-// outcome.
+// writes the request once; /approval writes the verdict and other conditions;
+// /status writes the certificate and conditions other than the verdict. All may
+// change labels and annotations.
 
 #ifndef LATCHKEY_DEVCLUSTER_CSR_OBJECT_RULES_H_
 #define LATCHKEY_DEVCLUSTER_CSR_OBJECT_RULES_H_

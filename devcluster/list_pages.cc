@@ -69,7 +69,9 @@ absl::StatusOr<ObjectPage> ListPage(const ObjectStore& store,
   Continuation from;
   if (!query.continue_token.empty()) {
     auto decoded = Decode(query.continue_token);
-    if (!decoded) return BadRequestError("continue key is not valid");
+    if (!decoded)
+      return BadRequestError(
+          "invalid continue token: continue key is not valid");
     from = *std::move(decoded);
   }
   auto objects = store.Snapshot(resource, query.name_space, from.revision);

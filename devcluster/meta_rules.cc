@@ -51,6 +51,24 @@ void CheckAnnotations(const kubernetes::ObjectMeta& metadata,
   }
 }
 
+void CheckFinalizers(const kubernetes::ObjectMeta& metadata,
+                     FieldErrors& errors) {
+  for (int i = 0; i < metadata.finalizers_size(); ++i) {
+    const std::string& finalizer = metadata.finalizers(i);
+    const std::string field = fmt::format("metadata.finalizers[{}]", i);
+    if (auto complaint = CheckQualifiedName(finalizer)) {
+      errors.push_back(InvalidField(field, finalizer, *complaint));
+    } else if (finalizer.find('/') == std::string::npos &&
+               finalizer != "orphan" && finalizer != "foregroundDeletion" &&
+               finalizer != "kubernetes") {
+      errors.push_back(
+          InvalidField(field, finalizer,
+                       "name is neither a standard finalizer name nor is it "
+                       "fully qualified"));
+    }
+  }
+}
+
 void Keep(const kubernetes::ObjectMeta& before,
           kubernetes::ObjectMeta& updated) {
   if (before.has_deletion_timestamp()) {
@@ -88,12 +106,7 @@ FieldErrors CheckMeta(const Resource& resource,
   }
   CheckLabels(metadata, errors);
   CheckAnnotations(metadata, errors);
-  for (const std::string& finalizer : metadata.finalizers()) {
-    if (auto complaint = CheckQualifiedName(finalizer)) {
-      errors.push_back(
-          InvalidField("metadata.finalizers", finalizer, *complaint));
-    }
-  }
+  CheckFinalizers(metadata, errors);
   return errors;
 }
 
@@ -118,7 +131,9 @@ FieldErrors CheckMetaUpdate(const Resource& resource,
       if (std::find(old.begin(), old.end(), finalizer) != old.end()) continue;
       errors.push_back(ForbiddenField(
           "metadata.finalizers",
-          "no new finalizers can be added if the object is being deleted"));
+          fmt::format("no new finalizers can be added if the object is being "
+                      "deleted, found new finalizers []string{{\"{}\"}}",
+                      finalizer)));
     }
   }
   return errors;

@@ -16,6 +16,7 @@ namespace {
 using ::google::protobuf::Message;
 using kubernetes::CertificateSigningRequest;
 using kubernetes::ConfigMap;
+using kubernetes::Lease;
 using kubernetes::Secret;
 
 constexpr size_t kMaxDataBytes = 1024 * 1024;
@@ -62,8 +63,19 @@ FieldErrors CheckConfigMap(const ConfigMap& map) {
     errors.push_back(InvalidField(fmt::format("data[{}]", key), key,
                                   "duplicate of key present in binaryData"));
   }
-  if (bytes > kMaxDataBytes) errors.push_back(TooLongField("", kMaxDataBytes));
+  if (bytes > kMaxDataBytes)
+    errors.push_back(TooLongField("[]", kMaxDataBytes));
   return errors;
+}
+
+FieldErrors CheckLease(const Lease& lease) {
+  const auto& spec = lease.spec();
+  if (!spec.has_lease_duration_seconds() || spec.lease_duration_seconds() > 0) {
+    return {};
+  }
+  return {InvalidLiteral("spec.leaseDurationSeconds",
+                         std::to_string(spec.lease_duration_seconds()),
+                         "must be greater than 0")};
 }
 
 FieldErrors CheckEvent(const kubernetes::Event& event) {
@@ -165,6 +177,9 @@ FieldErrors CheckNewObject(const Resource& resource, const Message& object) {
   if (const auto* map = dynamic_cast<const ConfigMap*>(&object)) {
     Append(CheckConfigMap(*map), errors);
   }
+  if (const auto* lease = dynamic_cast<const Lease*>(&object)) {
+    Append(CheckLease(*lease), errors);
+  }
   if (const auto* event = dynamic_cast<const kubernetes::Event*>(&object)) {
     Append(CheckEvent(*event), errors);
   }
@@ -199,14 +214,11 @@ std::unique_ptr<Message> UpdatedObject(const Message& before,
 }
 
 FieldErrors CheckUpdate(const Resource& resource, const Message& before,
-                        const Message& sent, const Message& after,
-                        std::string_view subresource) {
+                        const Message& after, std::string_view subresource) {
   FieldErrors errors =
       CheckMetaUpdate(resource, ObjectMetaOf(before), ObjectMetaOf(after));
-  const std::string& version = ObjectMetaOf(sent).resource_version();
-  if (resource.plural == kLeases.plural && version.empty()) {
-    errors.push_back(InvalidField("metadata.resourceVersion", "",
-                                  "must be specified for an update"));
+  if (const auto* lease = dynamic_cast<const Lease*>(&after)) {
+    Append(CheckLease(*lease), errors);
   }
   if (const auto* secret = dynamic_cast<const Secret*>(&after)) {
     Append(CheckSecretUpdate(static_cast<const Secret&>(before), *secret),

@@ -29,10 +29,9 @@ std::unique_ptr<google::protobuf::Message> UpdatedObject(
     const google::protobuf::Message& before,
     const google::protobuf::Message& sent, std::string_view subresource,
     absl::Time now);
-// `sent` for what is asked of the sender; `after` is UpdatedObject's.
+// `after` is UpdatedObject's.
 FieldErrors CheckUpdate(const Resource& resource,
                         const google::protobuf::Message& before,
-                        const google::protobuf::Message& sent,
                         const google::protobuf::Message& after,
                         std::string_view subresource);
 

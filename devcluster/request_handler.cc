@@ -101,22 +101,14 @@ class ResourceCall {
       if (method == "PUT") return Update();
       if (method == "DELETE" && target_.subresource.empty()) return Delete();
     }
-    return MethodNotSupportedError(resource_, VerbOf(method));
+    return MethodNotSupportedError();
   }
 
  private:
-  static std::string_view VerbOf(std::string_view method) {
-    if (method == "POST") return "create";
-    if (method == "PUT") return "update";
-    if (method == "PATCH") return "patch";
-    if (method == "DELETE") return "delete";
-    return "get";
-  }
-
   absl::StatusOr<HttpAnswer> Create() {
     // One path for all namespaces has none to create in.
     if (resource_.namespaced && target_.name.name_space.empty()) {
-      return MethodNotSupportedError(resource_, "create");
+      return MethodNotSupportedError();
     }
     const std::unique_ptr<Message> object(served_.prototype->New());
     // Who may not write does not get his body read; the error is the server's.

@@ -1,5 +1,6 @@
 #include "devcluster/reviews.h"
 
+#include <algorithm>
 #include <string>
 
 #include "core/status_macros.h"
@@ -14,6 +15,8 @@ using kubernetes::SelfSubjectAccessReview;
 using kubernetes::SelfSubjectReview;
 using kubernetes::SubjectAccessReview;
 using kubernetes::TokenReview;
+
+constexpr char kAudience[] = "https://kubernetes.default.svc";
 
 void Describe(const User& user, kubernetes::UserInfo& info) {
   info.set_username(user.name);
@@ -33,14 +36,18 @@ absl::Status Answer(const TokenAuthenticator& authenticate,
   }
   review.clear_status();
   auto& status = *review.mutable_status();
-  // No audience but the API server's own, which goes without saying.
-  const auto user = review.spec().audiences().empty()
-                        ? authenticate(review.spec().token())
-                        : absl::StatusOr<User>(UnauthorizedError());
+  // Bootstrap tokens are for whatever the API server itself is.
+  const auto& asked = review.spec().audiences();
+  const bool ours = asked.empty() || std::find(asked.begin(), asked.end(),
+                                               kAudience) != asked.end();
+  const auto user = ours ? authenticate(review.spec().token())
+                         : absl::StatusOr<User>(UnauthorizedError());
   status.set_authenticated(user.ok());
   if (user.ok()) {
     Describe(*user, *status.mutable_user());
+    status.add_audiences(kAudience);
   } else {
+    status.mutable_user();
     status.set_error("invalid bearer token");
   }
   return absl::OkStatus();
@@ -55,20 +62,28 @@ Access AccessOf(const kubernetes::ResourceAttributes& attributes) {
           .name = attributes.name()};
 }
 
+// What is asked, unless something is wrong with the question.
 template <typename Spec>
-absl::StatusOr<Access> AccessOf(const Resource& resource, const Spec& spec) {
+Access AccessOf(const Spec& spec, FieldErrors& errors) {
   const bool of_resource = spec.has_resource_attributes();
   if (of_resource == spec.has_non_resource_attributes()) {
-    return InvalidError(resource, "",
-                        {InvalidField("spec", "",
-                                      "exactly one of nonResourceAttributes or "
-                                      "resourceAttributes must be specified")});
+    errors.push_back(InvalidLiteral("spec", "null",
+                                    "exactly one of nonResourceAttributes or "
+                                    "resourceAttributes must be specified"));
+    return {};
   }
   if (of_resource) return AccessOf(spec.resource_attributes());
   // An empty path is no resource either.
   const auto& asked = spec.non_resource_attributes();
-  return Access{.verb = asked.verb(),
-                .path = asked.path().empty() ? "/" : asked.path()};
+  return {.verb = asked.verb(),
+          .path = asked.path().empty() ? "/" : asked.path()};
+}
+
+// Upstream's errors about these reviews name no kind.
+absl::Status InvalidReview(const FieldErrors& errors) {
+  Resource nameless = kSubjectAccessReviews;
+  nameless.kind = "";
+  return InvalidError(nameless, "", errors);
 }
 
 void SetAnswer(const Authorizer& authorizer, const User& user,
@@ -76,7 +91,7 @@ void SetAnswer(const Authorizer& authorizer, const User& user,
                kubernetes::SubjectAccessReviewStatus& status) {
   const auto why = authorizer.WhyAllowed(user, access);
   status.set_allowed(why.has_value());
-  if (why) status.set_reason(*why);
+  if (why && !why->empty()) status.set_reason(*why);
 }
 
 // A review is no object that could be told from another.
@@ -95,14 +110,13 @@ absl::Status Answer(const Authorizer& authorizer, SubjectAccessReview& review) {
   LATCHKEY_RETURN_IF_ERROR(
       CheckUnnamed(kSubjectAccessReviews, review.metadata()));
   const auto& spec = review.spec();
+  FieldErrors errors;
+  const Access access = AccessOf(spec, errors);
   if (spec.user().empty() && spec.groups().empty()) {
-    return InvalidError(
-        kSubjectAccessReviews, "",
-        {InvalidField("spec.user", "",
-                      "at least one of user or group must be specified")});
+    errors.push_back(InvalidField(
+        "spec.user", "", "at least one of user or group must be specified"));
   }
-  LATCHKEY_ASSIGN_OR_RETURN(const Access access,
-                            AccessOf(kSubjectAccessReviews, spec));
+  LATCHKEY_RETURN_IF_ERROR(InvalidReview(errors));
   review.clear_status();
   const User user{.name = spec.user(),
                   .groups = {spec.groups().begin(), spec.groups().end()}};
@@ -114,8 +128,9 @@ absl::Status Answer(const Authorizer& authorizer, const User& user,
                     SelfSubjectAccessReview& review) {
   LATCHKEY_RETURN_IF_ERROR(
       CheckUnnamed(kSelfSubjectAccessReviews, review.metadata()));
-  LATCHKEY_ASSIGN_OR_RETURN(const Access access,
-                            AccessOf(kSelfSubjectAccessReviews, review.spec()));
+  FieldErrors errors;
+  const Access access = AccessOf(review.spec(), errors);
+  LATCHKEY_RETURN_IF_ERROR(InvalidReview(errors));
   review.clear_status();
   SetAnswer(authorizer, user, access, *review.mutable_status());
   return absl::OkStatus();

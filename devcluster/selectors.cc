@@ -160,8 +160,14 @@ absl::StatusOr<Selectors::Requirement> Selectors::ParseField(
   one.op = negated ? Operator::kNotIn : Operator::kIn;
   one.values = {std::string(text.substr(equals + (doubled ? 2 : 1)))};
   if (!IsSelectable(resource, one.key)) {
+    // Which of the two depends on whether upstream has a conversion for it.
     return BadRequestError(
-        fmt::format("field label not supported: {}", one.key));
+        resource.plural == kConfigMaps.plural ||
+                resource.plural == kLeases.plural
+            ? fmt::format("\"{}\" is not a known field selector: only "
+                          "\"metadata.name\", \"metadata.namespace\"",
+                          one.key)
+            : fmt::format("field label not supported: {}", one.key));
   }
   return one;
 }

@@ -31,7 +31,7 @@ struct WatchSignals {
 class StoreWatch final : public ApiWatch {
  public:
   // All must outlive the watch. kOutOfRange if the version is too old,
-  // kInvalidArgument if it is none.
+  // kInternal (500, as upstream) if it is none.
   static absl::StatusOr<std::unique_ptr<ApiWatch>> Open(
       ObjectStore& store, WatchSignals& signals, const Clock& clock,
       const ApiResource& resource, Selectors selectors,

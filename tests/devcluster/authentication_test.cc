@@ -173,9 +173,12 @@ TEST_F(AuthenticationTest, ATokenReviewTellsWhoseTokenItIs) {
   EXPECT_TRUE(good->status().authenticated());
   EXPECT_EQ(good->status().user().username(), "system:bootstrap:abc123");
   EXPECT_EQ(good->status().user().groups_size(), 3);
+  EXPECT_THAT(good->status().audiences(),
+              ElementsAre("https://kubernetes.default.svc"));
   ASSERT_THAT(bad, IsOk());
   EXPECT_FALSE(bad->status().authenticated());
-  EXPECT_FALSE(bad->status().has_user());
+  EXPECT_EQ(bad->status().user().username(), "");
+  EXPECT_EQ(bad->status().error(), "invalid bearer token");
   EXPECT_THAT(empty,
               IsApiError(400, ::testing::HasSubstr("token is required")));
 }

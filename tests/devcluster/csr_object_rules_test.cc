@@ -66,7 +66,7 @@ TEST_F(CsrObjectRulesTest, ABadRequestIsInvalidInTheFieldThatIsWrong) {
        spec([](Spec& s) {
          s.set_request("-----BEGIN X-----\n-----END X-----\n" + s.request());
        })},
-      {"spec.request", "unable to parse csr", spec([](Spec& s) {
+      {"spec.request", "<request data>", spec([](Spec& s) {
          // Another public key than the one that signed.
          std::string pem = s.request();
          pem[pem.size() / 2] = pem[pem.size() / 2] == 'A' ? 'B' : 'A';
@@ -155,8 +155,11 @@ TEST_F(CsrObjectRulesTest, APutChangesLabelsAndNothingOfTheRequest) {
 TEST_F(CsrObjectRulesTest, ApprovalDecidesAndTellsWhen) {
   clock_.Advance(absl::Seconds(7));
 
-  const Csr approved = Approve(Post());
+  Csr csr = Post();
+  (*csr.mutable_metadata()->mutable_labels())["by"] = "me";
+  const Csr approved = Approve(csr);
 
+  EXPECT_EQ(approved.metadata().labels().at("by"), "me");
   ASSERT_EQ(approved.status().conditions_size(), 1);
   const auto& condition = approved.status().conditions(0);
   EXPECT_EQ(condition.last_update_time().seconds(),
@@ -189,7 +192,7 @@ TEST_F(CsrObjectRulesTest, AVerdictStays) {
   EXPECT_THAT(Update(admin_, turned, "approval"),
               IsApiError(422, HasSubstr("may not remove a condition")));
   EXPECT_THAT(Update(admin_, both, "approval"),
-              IsApiError(422, HasSubstr("mutually exclusive")));
+              IsApiError(422, HasSubstr("must specify at most one of")));
   EXPECT_THAT(Update(admin_, undone, "status"),
               IsApiError(422, HasSubstr("may not remove a condition")));
 }

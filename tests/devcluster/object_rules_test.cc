@@ -246,6 +246,46 @@ TEST_F(ObjectRulesTest, AConfigMapsKeysAreDistinct) {
               IsApiError(422, HasSubstr("data[a]: Invalid value")));
 }
 
+TEST_F(ObjectRulesTest, APutOfALeaseMakesIt) {
+  Lease lease;
+  lease.mutable_metadata()->set_namespace_("kube-node-lease");
+  lease.mutable_metadata()->set_name("n");
+
+  EXPECT_THAT(Update(NodeUser("m"), lease),
+              IsApiError(403, HasSubstr("cannot update")));
+  EXPECT_THAT(Update(NodeUser("n"), lease), IsOk());
+  EXPECT_THAT(Update(NodeUser("n"), lease),
+              IsApiError(422, HasSubstr("leases.coordination.k8s.io \"n\" is "
+                                        "invalid")));
+  lease.mutable_metadata()->set_name("other");
+  lease.mutable_metadata()->set_resource_version("7");
+  EXPECT_THAT(Update(admin_, lease), IsApiError(404, HasSubstr("not found")));
+}
+
+TEST_F(ObjectRulesTest, AVersionThatIsNoNumberIsTheServersError) {
+  Secret secret = MustCreate(NewSecret("a"));
+  secret.mutable_metadata()->set_resource_version("abc");
+
+  EXPECT_THAT(Update(admin_, secret),
+              IsApiError(500,
+                         "strconv.ParseUint: parsing \"abc\": invalid "
+                         "syntax"));
+}
+
+TEST_F(ObjectRulesTest, ADeleteThatAssertsAnotherSaysWhichThereIs) {
+  const Secret secret = MustCreate(NewSecret("a"));
+
+  EXPECT_THAT(
+      api_.Delete(admin_, latchkey::kSecrets, {"kube-system", "a"},
+                  {.resource_version = "1"}),
+      IsApiError(409,
+                 "Operation cannot be fulfilled on Secret \"a\": the "
+                 "ResourceVersion in the precondition (1) does not match the "
+                 "ResourceVersion in record (" +
+                     secret.metadata().resource_version() +
+                     "). The object might have been modified"));
+}
+
 TEST_F(ObjectRulesTest, ALeaseIsUpdatedFromAVersionOnly) {
   Lease lease;
   lease.mutable_metadata()->set_namespace_("kube-node-lease");
@@ -291,7 +331,7 @@ TEST_F(ObjectRulesTest, EventsAreTakenAndNotKept) {
   EXPECT_THAT(Create(admin_, event), IsOk());
   EXPECT_EQ(store_->Revision(), revision);
   EXPECT_THAT(api_.List(admin_, latchkey::kEvents, {}),
-              IsApiError(405, HasSubstr("list")));
+              StatusIs(absl::StatusCode::kUnimplemented));
 
   event.mutable_involved_object()->set_namespace_("kube-system");
   EXPECT_THAT(Create(admin_, event),
@@ -309,6 +349,11 @@ TEST_F(ObjectRulesTest, AFinalizerHoldsADeletionBack) {
   ASSERT_THAT(held, IsOk());
   EXPECT_EQ(held->metadata().deletion_timestamp().seconds(),
             absl::ToUnixSeconds(clock_.Now()));
+
+  EXPECT_THAT(Create(admin_, NewSecret("a")),
+              IsApiError(409,
+                         "object is being deleted: secrets \"a\" already "
+                         "exists"));
 
   Secret more = *held;
   more.mutable_metadata()->add_finalizers("example.com/more");
@@ -332,8 +377,8 @@ TEST_F(ObjectRulesTest, WhatIsNotServedIsNotFound) {
               StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(api_.Create(admin_, kOldCsrs, "", NewCsr("a")),
               StatusIs(absl::StatusCode::kNotFound));
-  EXPECT_THAT(api_.Get(admin_, latchkey::kTokenReviews, {"", "a"}),
-              IsApiError(405, HasSubstr("not supported")));
+  EXPECT_THAT(api_.List(admin_, latchkey::kTokenReviews, {}),
+              IsApiError(405, HasSubstr("does not allow this method")));
 }
 
 }  // namespace
