@@ -46,7 +46,10 @@ class ControllersTest : public ::testing::Test {
     spec.set_signer_name("kubernetes.io/kube-apiserver-client-kubelet");
     spec.add_usages("digital signature");
     spec.add_usages("client auth");
-    spec.set_username(username);
+    if (!username.empty()) {
+      spec.set_username(username);
+      spec.add_groups("system:bootstrappers:latchkey");
+    }
     auto created = client_.Create(csr);
     EXPECT_THAT(created, IsOk());
     return created.value_or(csr);

@@ -1,9 +1,12 @@
 #include "tests/fakes/fake_kubernetes_client.h"
 
+#include <atomic>
 #include <utility>
 
 #include "core/status_macros.h"
-#include "tests/fakes/fake_api_server.h"
+#include "devcluster/api_server.h"
+#include "devcluster/local_kubernetes_client.h"
+#include "devcluster/object_store.h"
 
 namespace latchkey_testing {
 
@@ -18,39 +21,61 @@ using ::latchkey::WatchStream;
 
 namespace {
 
-bool IsReview(const Resource& resource) {
-  return resource.kind.ends_with("Review");
-}
-
 const latchkey::Clock& TheSystemClock() {
   static const latchkey::SystemClock clock;
   return clock;
 }
 
-class FakeWatchStream final : public WatchStream {
- public:
-  FakeWatchStream(std::shared_ptr<FakeApiServer> server,
-                  std::shared_ptr<FakeApiServer::Watch> watch)
-      : server_(std::move(server)), watch_(std::move(watch)) {}
-  ~FakeWatchStream() override { server_->CloseWatch(); }
-
-  absl::StatusOr<RawWatchEvent> Next(absl::Duration timeout) override {
-    return server_->NextEvent(*watch_, timeout);
+// Who creates `object`.
+latchkey::User CreatorOf(const Message& object) {
+  const auto* csr =
+      dynamic_cast<const latchkey::kubernetes::CertificateSigningRequest*>(
+          &object);
+  if (csr == nullptr || !csr->spec().has_username()) {
+    return latchkey::AdminUser();
   }
-  void Cancel() override { server_->CancelWatch(*watch_); }
-
- private:
-  const std::shared_ptr<FakeApiServer> server_;
-  const std::shared_ptr<FakeApiServer::Watch> watch_;
-};
+  const auto& spec = csr->spec();
+  return {.name = spec.username(),
+          .groups = {spec.groups().begin(), spec.groups().end()}};
+}
 
 }  // namespace
+
+struct FakeKubernetesClient::Server {
+  explicit Server(const latchkey::Clock& clock) : api(*store, clock) {}
+
+  const std::unique_ptr<latchkey::ObjectStore> store =
+      latchkey::MakeMemoryObjectStore();
+  latchkey::ApiServer api;
+  const std::unique_ptr<latchkey::KubernetesClient> admin =
+      latchkey::MakeLocalKubernetesClient(api, latchkey::AdminUser());
+  std::atomic<int> open_watches = 0;
+};
+
+// Keeps the server alive, and counts.
+class FakeKubernetesClient::Stream final : public WatchStream {
+ public:
+  Stream(std::shared_ptr<Server> server, std::unique_ptr<WatchStream> inner)
+      : server_(std::move(server)), inner_(std::move(inner)) {
+    ++server_->open_watches;
+  }
+  ~Stream() override { --server_->open_watches; }
+
+  absl::StatusOr<RawWatchEvent> Next(absl::Duration timeout) override {
+    return inner_->Next(timeout);
+  }
+  void Cancel() override { inner_->Cancel(); }
+
+ private:
+  const std::shared_ptr<Server> server_;
+  const std::unique_ptr<WatchStream> inner_;
+};
 
 FakeKubernetesClient::FakeKubernetesClient()
     : FakeKubernetesClient(TheSystemClock()) {}
 
 FakeKubernetesClient::FakeKubernetesClient(const latchkey::Clock& clock)
-    : server_(std::make_shared<FakeApiServer>(clock)) {}
+    : server_(std::make_shared<Server>(clock)) {}
 
 FakeKubernetesClient::~FakeKubernetesClient() = default;
 
@@ -79,10 +104,10 @@ void FakeKubernetesClient::AnswerReview(
   review_ = std::move(answer);
 }
 
-void FakeKubernetesClient::ForgetHistory() { server_->ForgetHistory(); }
-void FakeKubernetesClient::EndWatches() { server_->EndWatches(); }
-void FakeKubernetesClient::SendBookmarks() { server_->SendBookmarks(); }
-int FakeKubernetesClient::OpenWatches() const { return server_->OpenWatches(); }
+void FakeKubernetesClient::ForgetHistory() { server_->store->ForgetHistory(); }
+void FakeKubernetesClient::EndWatches() { server_->api.EndWatches(); }
+void FakeKubernetesClient::SendBookmarks() { server_->api.SendBookmarks(); }
+int FakeKubernetesClient::OpenWatches() const { return server_->open_watches; }
 
 absl::Status FakeKubernetesClient::Perform(
     Verb verb, const std::function<absl::Status()>& done) {
@@ -113,20 +138,18 @@ absl::Status FakeKubernetesClient::CreateObject(const Resource& resource,
                                                 const Message& object,
                                                 Message& result) {
   std::unique_ptr<Message> stored(object.New());
+  std::function<absl::Status(Message&)> answer;
+  if (resource.kind.ends_with("Review")) {
+    const MutexLock lock(mutex_);
+    answer = review_;
+  }
   LATCHKEY_RETURN_IF_ERROR(Perform(Verb::kCreate, [&] {
-    if (!IsReview(resource)) {
-      return server_->Create(resource, name_space, object, stored.get());
+    if (answer != nullptr) {
+      stored->CopyFrom(object);
+      return answer(*stored);
     }
-    stored->CopyFrom(object);
-    std::function<absl::Status(Message&)> answer;
-    {
-      const MutexLock lock(mutex_);
-      answer = review_;
-    }
-    if (answer == nullptr) {
-      return absl::UnimplementedError("no AnswerReview() was set");
-    }
-    return answer(*stored);
+    return latchkey::MakeLocalKubernetesClient(server_->api, CreatorOf(object))
+        ->CreateObject(resource, name_space, object, *stored);
   }));
   result.CopyFrom(*stored);
   return absl::OkStatus();
@@ -135,8 +158,9 @@ absl::Status FakeKubernetesClient::CreateObject(const Resource& resource,
 absl::Status FakeKubernetesClient::GetObject(const Resource& resource,
                                              const ObjectName& name,
                                              Message& result) {
-  return Perform(Verb::kGet,
-                 [&] { return server_->Get(resource, name, result); });
+  return Perform(Verb::kGet, [&] {
+    return server_->admin->GetObject(resource, name, result);
+  });
 }
 
 absl::Status FakeKubernetesClient::UpdateObject(const Resource& resource,
@@ -146,7 +170,8 @@ absl::Status FakeKubernetesClient::UpdateObject(const Resource& resource,
                                                 Message& result) {
   std::unique_ptr<Message> stored(object.New());
   LATCHKEY_RETURN_IF_ERROR(Perform(Verb::kUpdate, [&] {
-    return server_->Update(resource, name, subresource, object, stored.get());
+    return server_->admin->UpdateObject(resource, name, subresource, object,
+                                        *stored);
   }));
   result.CopyFrom(*stored);
   return absl::OkStatus();
@@ -155,16 +180,18 @@ absl::Status FakeKubernetesClient::UpdateObject(const Resource& resource,
 absl::Status FakeKubernetesClient::DeleteObject(
     const Resource& resource, const ObjectName& name,
     const latchkey::DeletePreconditions& expected) {
-  return Perform(Verb::kDelete,
-                 [&] { return server_->Delete(resource, name, expected); });
+  return Perform(Verb::kDelete, [&] {
+    return server_->admin->DeleteObject(resource, name, expected);
+  });
 }
 
 absl::Status FakeKubernetesClient::ListObjects(const Resource& resource,
                                                const ListQuery& query,
                                                Message& list) {
   if (query.stop.stop_requested()) return absl::CancelledError("stopped");
-  return Perform(Verb::kList,
-                 [&] { return server_->List(resource, query, list); });
+  return Perform(Verb::kList, [&] {
+    return server_->admin->ListObjects(resource, query, list);
+  });
 }
 
 absl::StatusOr<std::unique_ptr<WatchStream>> FakeKubernetesClient::WatchObjects(
@@ -172,8 +199,9 @@ absl::StatusOr<std::unique_ptr<WatchStream>> FakeKubernetesClient::WatchObjects(
   if (query.stop.stop_requested()) return absl::CancelledError("stopped");
   std::unique_ptr<WatchStream> stream;
   LATCHKEY_RETURN_IF_ERROR(Perform(Verb::kWatch, [&]() -> absl::Status {
-    LATCHKEY_ASSIGN_OR_RETURN(auto watch, server_->OpenWatch(resource, query));
-    stream = std::make_unique<FakeWatchStream>(server_, std::move(watch));
+    LATCHKEY_ASSIGN_OR_RETURN(auto watch,
+                              server_->admin->WatchObjects(resource, query));
+    stream = std::make_unique<Stream>(server_, std::move(watch));
     return absl::OkStatus();
   }));
   return stream;

@@ -1,17 +1,11 @@
-// A KubernetesClient that is its own API server, in memory.
+// A KubernetesClient of an embedded control plane of its own (devcluster/), in
+// memory, whose requests can be made to fail.
 //
-// It passes tests/clients/kubernetes/kubernetes_client_contract.h. It keeps to
-// what the real one does with names, versions, preconditions, selectors, pages
-// and watches, with these differences:
-//   - no authentication, authorization, admission or validation of fields, and
-//     none of the controllers: nobody signs, nothing expires;
-//   - spec.username and groups of a CSR are kept as the creator wrote them, so
-//     that a test can stand in for any requester;
-//   - no finalizers, owner references or managedFields; no watch of a single
-//     object's subresources;
-//   - a list page is not pinned to the version of its first page;
-//   - bookmarks come when SendBookmarks() is called, and at no other time;
-//   - reviews (TokenReview and its kin) are answered by AnswerReview().
+// It acts as an administrator, with one exception: a CSR that names a requester
+// in its spec is created as by that user, in the groups that it names, so that
+// a test can stand in for any requester. There are no controllers: nobody
+// signs, nothing expires. Bookmarks come when SendBookmarks() is called, and
+// when a watch ends at its time.
 
 #ifndef LATCHKEY_TESTS_FAKES_FAKE_KUBERNETES_CLIENT_H_
 #define LATCHKEY_TESTS_FAKES_FAKE_KUBERNETES_CLIENT_H_
@@ -32,8 +26,6 @@
 #include "core/mutex.h"
 
 namespace latchkey_testing {
-
-class FakeApiServer;
 
 enum class Verb { kCreate, kGet, kUpdate, kDelete, kList, kWatch };
 
@@ -58,8 +50,8 @@ class FakeKubernetesClient final : public latchkey::KubernetesClient {
   // How many requests of `verb` were made, failed ones included.
   int Calls(Verb verb) const;
 
-  // Answers to created reviews: `answer` fills the object in. Set it before the
-  // first one.
+  // Answers to created reviews, in place of the server's: `answer` fills the
+  // object in. Set it before the first one.
   void AnswerReview(
       std::function<absl::Status(google::protobuf::Message& review)> answer);
 
@@ -96,6 +88,8 @@ class FakeKubernetesClient final : public latchkey::KubernetesClient {
       const latchkey::WatchQuery& query) override;
 
  private:
+  struct Server;
+  class Stream;
   struct Armed {
     Verb verb;
     int countdown;
@@ -109,7 +103,7 @@ class FakeKubernetesClient final : public latchkey::KubernetesClient {
   absl::Status Perform(Verb verb, const std::function<absl::Status()>& done);
 
   // Shared with the open watches.
-  const std::shared_ptr<FakeApiServer> server_;
+  const std::shared_ptr<Server> server_;
   mutable latchkey::Mutex mutex_;
   std::vector<Armed> armed_ ABSL_GUARDED_BY(mutex_);
   std::map<Verb, int> calls_ ABSL_GUARDED_BY(mutex_);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/clients/kubernetes/kubernetes_client_contract.h"
+#include "tests/testing/sample_csr.h"
 #include "tests/testing/status_matchers.h"
 
 namespace latchkey_testing {
@@ -71,7 +72,7 @@ TEST(FakeKubernetesClientTest, LetsAnotherPartyStepIn) {
 TEST(FakeKubernetesClientTest, ForgettingEndsOpenWatches) {
   FakeKubernetesClient client;
   auto watch =
-      client.WatchObjects(latchkey::kSecrets, {.resource_version = "1000"});
+      client.WatchObjects(latchkey::kSecrets, {.resource_version = "1"});
   ASSERT_THAT(watch, IsOk());
   EXPECT_EQ(client.OpenWatches(), 1);
 
@@ -83,7 +84,7 @@ TEST(FakeKubernetesClientTest, ForgettingEndsOpenWatches) {
   EXPECT_EQ(client.OpenWatches(), 0);
 }
 
-TEST(FakeKubernetesClientTest, AnswersReviews) {
+TEST(FakeKubernetesClientTest, AnswersReviewsAsTold) {
   FakeKubernetesClient client;
   client.AnswerReview([](google::protobuf::Message& review) {
     dynamic_cast<latchkey::kubernetes::TokenReview&>(review)
@@ -96,6 +97,28 @@ TEST(FakeKubernetesClientTest, AnswersReviews) {
 
   ASSERT_THAT(answer, IsOk());
   EXPECT_TRUE(answer->status().authenticated());
+}
+
+TEST(FakeKubernetesClientTest, ACsrIsCreatedAsByTheRequesterThatItNames) {
+  FakeKubernetesClient client;
+  latchkey::kubernetes::CertificateSigningRequest csr;
+  csr.mutable_metadata()->set_name("csr-1");
+  auto& spec = *csr.mutable_spec();
+  spec.set_request(kSampleCsrPem);
+  spec.set_signer_name("example.com/signer");
+  spec.add_usages("client auth");
+  spec.set_username("system:bootstrap:abc123");
+  spec.add_groups("system:bootstrappers:latchkey");
+
+  const auto allowed = client.Create(csr);
+  csr.mutable_spec()->set_groups(0, "system:bootstrappers");
+  const auto denied = client.Create(csr);
+
+  ASSERT_THAT(allowed, IsOk());
+  EXPECT_EQ(allowed->spec().username(), "system:bootstrap:abc123");
+  EXPECT_THAT(allowed->spec().groups(),
+              ::testing::ElementsAre("system:bootstrappers:latchkey"));
+  EXPECT_THAT(denied, StatusIs(absl::StatusCode::kPermissionDenied));
 }
 
 }  // namespace

@@ -80,9 +80,11 @@ TEST_F(CsrApproverTest, AnExpiredTokenBuysNothing) {
 }
 
 TEST_F(CsrApproverTest, WhatIsNotOursIsLeftAlone) {
-  Csr csr;
+  Csr csr = PostCsr("ours", key_);
+  csr.clear_metadata();
   csr.mutable_metadata()->set_name("kubeadm");
   csr.mutable_spec()->set_username("system:bootstrap:kubead");
+  csr.mutable_spec()->clear_groups();
   csr.mutable_spec()->add_groups(
       "system:bootstrappers:kubeadm:default-node-token");
   csr = *api_.Create(csr);

@@ -58,7 +58,7 @@ class ReflectorTest : public ::testing::Test {
 
   void Put(const std::string& name, const std::string& value) {
     Secret secret;
-    secret.mutable_metadata()->set_namespace_("ns");
+    secret.mutable_metadata()->set_namespace_("default");
     secret.mutable_metadata()->set_name(name);
     (*secret.mutable_data())["v"] = value;
     if (!fake_.Create(secret).ok()) {
@@ -107,7 +107,7 @@ TEST_F(ReflectorTest, ListsThenFollows) {
   EXPECT_TRUE(BecomesFresh());
   Put("a", "2");
   EXPECT_TRUE(Shows("a", "2"));
-  ASSERT_THAT(fake_.Delete<Secret>({"ns", "b"}), IsOk());
+  ASSERT_THAT(fake_.Delete<Secret>({"default", "b"}), IsOk());
   EXPECT_TRUE(WaitUntil([&] { return size() == 4; }));
   EXPECT_EQ(lists(), 1);
   EXPECT_EQ(fake_.Calls(Verb::kList), 3);  // pages of two
@@ -130,7 +130,7 @@ TEST_F(ReflectorTest, AForgottenVersionMakesANewList) {
   Start();
   ASSERT_TRUE(Shows("gone", "1"));
   fake_.BeforeNext(Verb::kWatch, 1, [this] {
-    ASSERT_THAT(fake_.Delete<Secret>({"ns", "gone"}), IsOk());
+    ASSERT_THAT(fake_.Delete<Secret>({"default", "gone"}), IsOk());
     Put("new", "1");
     fake_.ForgetHistory();
   });

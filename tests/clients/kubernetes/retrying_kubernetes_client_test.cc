@@ -40,7 +40,7 @@ class RetryingClientTest : public ::testing::Test {
   }
   static Secret NewSecret() {
     Secret secret;
-    secret.mutable_metadata()->set_namespace_("ns");
+    secret.mutable_metadata()->set_namespace_("default");
     secret.mutable_metadata()->set_name("name");
     return secret;
   }
@@ -71,7 +71,7 @@ TEST_F(RetryingClientTest, TheServersDelayIsHonouredWithJitterOnTop) {
 TEST_F(RetryingClientTest, AttemptsAreBounded) {
   Fail(Verb::kGet, absl::UnavailableError("down"), 10);
 
-  EXPECT_THAT(client_.Get<Secret>({"ns", "name"}),
+  EXPECT_THAT(client_.Get<Secret>({"default", "name"}),
               StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_EQ(fake_.Calls(Verb::kGet), 4);
 }
@@ -93,7 +93,7 @@ TEST_F(RetryingClientTest, AWriteWithoutAnAnswerIsPassedUp) {
     Fail(Verb::kUpdate, lost);
     EXPECT_THAT(client_.Update(NewSecret()), StatusIs(lost.code()));
     Fail(Verb::kDelete, lost);
-    EXPECT_THAT(client_.Delete<Secret>({"ns", "name"}), StatusIs(lost.code()));
+    EXPECT_THAT(client_.Delete<Secret>({"default", "name"}), StatusIs(lost.code()));
   }
   EXPECT_THAT(slept_, IsEmpty());
 }
@@ -111,7 +111,7 @@ TEST_F(RetryingClientTest, AReadIsAskedAgain) {
        {absl::UnavailableError("lost"), absl::DeadlineExceededError("late"),
         absl::InternalError("500"), Busy()}) {
     Fail(Verb::kGet, lost);
-    EXPECT_THAT(client_.Get<Secret>({"ns", "name"}), IsOk());
+    EXPECT_THAT(client_.Get<Secret>({"default", "name"}), IsOk());
     Fail(Verb::kList, lost);
     EXPECT_THAT(client_.List<kubernetes::SecretList>({}), IsOk());
   }
@@ -123,7 +123,7 @@ TEST_F(RetryingClientTest, AnAnswerIsAnAnswer) {
         absl::UnauthenticatedError("no"), absl::AbortedError("no"),
         absl::OutOfRangeError("no"), absl::CancelledError("no")}) {
     Fail(Verb::kGet, answer);
-    EXPECT_THAT(client_.Get<Secret>({"ns", "name"}), StatusIs(answer.code()));
+    EXPECT_THAT(client_.Get<Secret>({"default", "name"}), StatusIs(answer.code()));
   }
   EXPECT_THAT(slept_, IsEmpty());
 }

@@ -61,6 +61,7 @@ class Login final : public KubernetesClient {
     Csr csr;
     csr.CopyFrom(object);
     csr.mutable_spec()->set_username(login_.token.id().Username());
+    csr.mutable_spec()->add_groups("system:bootstrappers:latchkey");
     return cluster_.server().CreateObject(resource, name_space, csr, result);
   }
   absl::Status GetObject(const Resource& resource,

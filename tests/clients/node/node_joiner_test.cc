@@ -428,8 +428,11 @@ TEST_F(NodeJoinerTest, ARequestOfAStrangerIsNotAdopted) {
                 [](Csr& csr) {
                   csr.mutable_spec()->set_signer_name("example.org/any");
                 }},
-           Case{"no request at all",
-                [](Csr& csr) { csr.mutable_spec()->set_request("junk"); }},
+           Case{"text around the request",
+                [](Csr& csr) {
+                  csr.mutable_spec()->set_request("junk\n" +
+                                                  csr.spec().request());
+                }},
        }) {
     SCOPED_TRACE(c.name);
     Csr theirs = ours;
