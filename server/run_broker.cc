@@ -1,9 +1,6 @@
 #include "server/run_broker.h"
 
-#include <signal.h>
-#include <time.h>
-
-#include <cstdio>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -20,14 +17,12 @@
 #include "core/version.h"
 #include "server/broker.h"
 #include "server/broker_config.h"
+#include "server/run_dev.h"
+#include "server/serve.h"
+#include "server/stop_signals.h"
 
 namespace latchkey {
 namespace {
-
-constexpr int kFailed = 1;
-constexpr int kBadConfiguration = 2;
-// After five seconds without a cluster the log says so.
-constexpr int kTicksToServe = 25;
 
 absl::StatusOr<BrokerConfig> LoadConfig(const std::string& path) {
   LATCHKEY_ASSIGN_OR_RETURN(const std::string text,
@@ -35,52 +30,45 @@ absl::StatusOr<BrokerConfig> LoadConfig(const std::string& path) {
   return ParseBrokerConfig(path, text);
 }
 
-void Complain(const absl::Status& status) {
-  std::fprintf(stderr, "latchkeyd: %s\n",
-               std::string(status.message()).c_str());
+std::map<std::string, LogLevel> LogLevels() {
+  return {{"debug", LogLevel::kDebug},
+          {"info", LogLevel::kInfo},
+          {"warning", LogLevel::kWarning},
+          {"error", LogLevel::kError}};
 }
 
-// The signals that end the program, blocked in every thread from here on, so
-// that only sigtimedwait() below receives them.
-sigset_t BlockStopSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
-}
-
-int Serve(const BrokerConfig& config) {
-  const sigset_t stop_signals = BlockStopSignals();
+int RunConfigured(const BrokerConfig& config) {
+  const StopSignals signals;
   const SystemClock clock;
-  absl::StatusOr<std::unique_ptr<Broker>> broker = Broker::Start(config, clock);
-  if (!broker.ok()) {
-    Complain(broker.status());
-    return absl::IsInvalidArgument(broker.status()) ? kBadConfiguration
-                                                    : kFailed;
-  }
+  const absl::StatusOr<std::unique_ptr<Broker>> broker =
+      Broker::Start(config, clock);
+  if (!broker.ok()) return Complain(broker.status());
   LogEvent(LogLevel::kInfo, "broker listens",
            {{"version", kVersion},
             {"provisioner_port", std::to_string((*broker)->provisioner_port())},
             {"node_port", std::to_string((*broker)->node_port())}});
-  const timespec tick = {.tv_sec = 0, .tv_nsec = 200'000'000};
-  int signal = -1;
-  bool serving = false;
-  int ticks = 0;
-  while (signal < 0) {
-    const bool serves = (*broker)->ReportHealth();
-    const bool never_served = !serves && ++ticks == kTicksToServe;
-    if (serves != serving || never_served) {
-      serving = serves;
-      LogEvent(serves ? LogLevel::kInfo : LogLevel::kWarning,
-               serves ? "broker serves" : "broker cannot reach the cluster");
-    }
-    signal = sigtimedwait(&stop_signals, nullptr, &tick);
-  }
-  LogEvent(LogLevel::kInfo, "broker stops",
-           {{"signal", std::to_string(signal)}});
+  Serve(**broker, signals, [] {});
   return 0;
+}
+
+// `latchkeyd dev`, with its flags put into `flags`.
+CLI::App* AddDevCommand(CLI::App& app, DevFlags& flags) {
+  CLI::App* dev = app.add_subcommand(
+      "dev",
+      "runs an embedded control plane and a broker of it, for development");
+  dev->add_option("--data-dir", flags.data_dir,
+                  "keep everything in this folder, over restarts; default: a "
+                  "temporary folder");
+  dev->add_option("--listen", flags.listen,
+                  "IP address and port of the API server; the provisioner and "
+                  "node APIs take the two ports after it; port 0: any")
+      ->capture_default_str();
+  dev->add_flag("--stock-approver", flags.stock_approver,
+                "also run the approver of kubeadm clusters");
+  dev->add_option("--log-level", flags.log_level,
+                  "debug, info, warning (default), error; JSON lines on stderr")
+      ->transform(CLI::CheckedTransformer(LogLevels()));
+  return dev;
 }
 
 }  // namespace
@@ -88,26 +76,35 @@ int Serve(const BrokerConfig& config) {
 int RunBroker(int argc, char** argv) {
   CLI::App app("latchkeyd: the Latchkey token broker");
   std::string config_path;
-  app.add_option("--config", config_path, "the broker's YAML configuration")
-      ->required();
+  app.add_option("--config", config_path, "the broker's YAML configuration");
   bool check_only = false;
   app.add_flag("--check", check_only,
                "only check the configuration, then exit");
   app.set_version_flag("--version", kVersion);
+  DevFlags dev_flags;
+  const CLI::App* dev = AddDevCommand(app, dev_flags);
   try {
     app.parse(argc, argv);
+    if (dev->parsed() && (!config_path.empty() || check_only)) {
+      throw CLI::ExcludesError("dev", "--config and --check");
+    }
+    if (!dev->parsed() && config_path.empty()) {
+      throw CLI::RequiredError("--config");
+    }
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kBadConfiguration;
   }
+  if (dev->parsed()) return RunDev(dev_flags);
   HardenProcess();
   const absl::StatusOr<BrokerConfig> config = LoadConfig(config_path);
+  // Whatever is wrong with the file, it is the file that has to be mended.
   if (!config.ok()) {
     Complain(config.status());
     return kBadConfiguration;
   }
   if (check_only) return 0;
   StartLogging(config->log_level);
-  return Serve(*config);
+  return RunConfigured(*config);
 }
 
 }  // namespace latchkey

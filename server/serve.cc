@@ -1,0 +1,52 @@
+#include "server/serve.h"
+
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "clients/log/event_log.h"
+
+namespace latchkey {
+namespace {
+
+constexpr absl::Duration kTick = absl::Milliseconds(200);
+// Until it serves for the first time: somebody waits for that.
+constexpr absl::Duration kFirstTick = absl::Milliseconds(10);
+// After this without a cluster the log says so.
+constexpr absl::Duration kPatience = absl::Seconds(5);
+
+}  // namespace
+
+int Complain(const absl::Status& status) {
+  std::fprintf(stderr, "latchkeyd: %s\n",
+               std::string(status.message()).c_str());
+  return absl::IsInvalidArgument(status) ? kBadConfiguration : kFailed;
+}
+
+void Serve(Broker& broker, const StopSignals& signals,
+           const std::function<void()>& on_serving) {
+  bool serving = false;
+  bool ever_served = false;
+  bool warned = false;
+  absl::Duration waited;
+  std::optional<int> signal;
+  while (!signal.has_value()) {
+    const bool served = std::exchange(serving, broker.ReportHealth());
+    if (serving && !std::exchange(ever_served, true)) on_serving();
+    if (serving && !served) LogEvent(LogLevel::kInfo, "broker serves");
+    const bool lost = served && !serving;
+    const bool never_came =
+        !ever_served && waited >= kPatience && !std::exchange(warned, true);
+    if (lost || never_came) {
+      LogEvent(LogLevel::kWarning, "broker cannot reach the cluster");
+    }
+    const absl::Duration tick = ever_served ? kTick : kFirstTick;
+    signal = signals.WaitFor(tick);
+    waited += tick;
+  }
+  LogEvent(LogLevel::kInfo, "broker stops",
+           {{"signal", std::to_string(*signal)}});
+}
+
+}  // namespace latchkey

@@ -1,0 +1,30 @@
+// What the ways to run a broker share: its loop and its complaints.
+
+#ifndef LATCHKEY_SERVER_SERVE_H_
+#define LATCHKEY_SERVER_SERVE_H_
+
+#include <functional>
+
+#include <absl/status/status.h>
+
+#include "server/broker.h"
+#include "server/stop_signals.h"
+
+namespace latchkey {
+
+// Exit codes.
+inline constexpr int kFailed = 1;
+inline constexpr int kBadConfiguration = 2;
+
+// Says on standard error why the program ends, and answers its exit code:
+// kBadConfiguration for kInvalidArgument, else kFailed.
+int Complain(const absl::Status& status);
+
+// Keeps the broker's health up to date until a signal comes. `on_serving` is
+// called when it serves for the first time.
+void Serve(Broker& broker, const StopSignals& signals,
+           const std::function<void()>& on_serving);
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_SERVER_SERVE_H_

@@ -1,0 +1,21 @@
+#include "server/stop_signals.h"
+
+#include <time.h>
+
+namespace latchkey {
+
+StopSignals::StopSignals() {
+  sigemptyset(&signals_);
+  sigaddset(&signals_, SIGTERM);
+  sigaddset(&signals_, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+}
+
+std::optional<int> StopSignals::WaitFor(absl::Duration patience) const {
+  const timespec limit = absl::ToTimespec(patience);
+  const int signal = sigtimedwait(&signals_, nullptr, &limit);
+  if (signal < 0) return std::nullopt;
+  return signal;
+}
+
+}  // namespace latchkey
