@@ -3,8 +3,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include <absl/strings/str_replace.h>
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -32,38 +36,14 @@ int FreePort() {
   return bound ? ntohs(address.sin_port) : 0;
 }
 
-constexpr char kKubeletConfig[] = R"(apiVersion: kubelet.config.k8s.io/v1beta1
-kind: KubeletConfiguration
-failCgroupV1: false
-failSwapOn: false
-cgroupsPerQOS: false
-enforceNodeAllocatable: []
-rotateCertificates: false
-containerRuntimeEndpoint: unix://{dir}/containerd/containerd.sock
-address: 127.0.0.1
-port: {port}
-healthzPort: 0
-podLogsDir: {dir}/pods
-volumePluginDir: {dir}/volume-plugins
-makeIPTablesUtilChains: false
-)";
-
-constexpr char kContainerdConfig[] = R"(version = 2
-root = "{dir}/containerd/root"
-state = "{dir}/containerd/state"
-[grpc]
-  address = "{dir}/containerd/containerd.sock"
-[ttrpc]
-  address = "{dir}/containerd/containerd.ttrpc.sock"
-[plugins."io.containerd.internal.v1.opt"]
-  path = "{dir}/containerd/opt"
-[plugins."io.containerd.grpc.v1.cri"]
-  stream_server_address = "127.0.0.1"
-  stream_server_port = "0"
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "{dir}/containerd/cni/bin"
-    conf_dir = "{dir}/containerd/cni/net.d"
-)";
+// A file of tests/controlplane, with its places filled in.
+std::string Filled(
+    const std::string& name,
+    const std::vector<std::pair<std::string, std::string>>& places) {
+  const std::filesystem::path folder =
+      std::string(LATCHKEY_SOURCE_DIR) + "/tests/controlplane";
+  return absl::StrReplaceAll(ReadFile(folder / name), places);
+}
 
 constexpr char kBootstrapKubeconfig[] = R"(apiVersion: v1
 kind: Config
@@ -79,11 +59,12 @@ class KubeletMachine {
   KubeletMachine(const std::string& node_name, const std::string& server,
                  const std::string& ca_file, const std::string& token)
       : node_name_(node_name) {
-    dir_.Write("kubelet.yaml",
-               fmt::format(kKubeletConfig, fmt::arg("dir", path()),
-                           fmt::arg("port", FreePort())));
+    dir_.Write(
+        "kubelet.yaml",
+        Filled("kubelet.yaml.in",
+               {{"@dir@", path()}, {"@port@", std::to_string(FreePort())}}));
     dir_.Write("containerd.toml",
-               fmt::format(kContainerdConfig, fmt::arg("dir", path())));
+               Filled("containerd.toml.in", {{"@dir@", path()}}));
     dir_.Write("bootstrap.kubeconfig",
                fmt::format(kBootstrapKubeconfig, fmt::arg("server", server),
                            fmt::arg("ca", ca_file), fmt::arg("token", token)));
