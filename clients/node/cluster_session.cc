@@ -19,8 +19,9 @@ const std::string& ClusterSession::api_server() const {
 
 absl::StatusOr<KubernetesClient*> ClusterSession::Client() {
   if (client_ == nullptr) {
-    auto client = factory_(
-        {.url = api_server(), .ca_pem = grant_.ca_pem, .token = grant_.token});
+    auto client = factory_({.url = api_server(),
+                            .ca_pem = grant_.ca_pem,
+                            .credential = grant_.token});
     if (!client.ok()) {
       return absl::PermissionDeniedError(
           fmt::format("the API server that was named cannot be used: {}",

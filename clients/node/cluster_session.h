@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
@@ -20,10 +21,16 @@
 
 namespace latchkey {
 
+// A client certificate and its key, in PEM.
+struct NodeCredential {
+  std::string certificates_pem;
+  SecretString private_key_pem;
+};
+
 struct ApiServerLogin {
   std::string url;
   std::string ca_pem;
-  BootstrapToken token;
+  std::variant<BootstrapToken, NodeCredential> credential;
 };
 
 // kInvalidArgument if the URL or the authorities cannot be used. Connects to

@@ -195,6 +195,7 @@ absl::StatusOr<JoinConfig> ParseJoinConfig(std::string_view name,
   const KeyType key_type = ReadKeyType(root);
   const absl::Duration timeout = root.Duration(
       "timeout", absl::Minutes(10), absl::Seconds(1), absl::Hours(24));
+  const bool prove = root.Bool("prove", false);
   NodeFilePaths output = ReadOutput(root.Section("output"));
 
   const bool is_direct = root.Has("direct");
@@ -216,7 +217,8 @@ absl::StatusOr<JoinConfig> ParseJoinConfig(std::string_view name,
   return JoinConfig{.plan = {.node_name = node_name,
                              .key_type = key_type,
                              .credential = *std::move(credential),
-                             .timeout = timeout},
+                             .timeout = timeout,
+                             .prove = prove},
                     .broker = std::move(broker),
                     .output = std::move(output)};
 }

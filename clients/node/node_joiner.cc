@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "clients/node/credential_proof.h"
 #include "clients/node/node_certificate.h"
 #include "core/fault_point.h"
 #include "core/refusal.h"
@@ -116,6 +117,7 @@ class NodeJoiner::Attempt {
   static absl::Status TakeOver(Csr newer, Csr& csr);
   absl::StatusOr<Certificate> CheckCertificate(const PrivateKey& key,
                                                const std::string& pem) const;
+  absl::Status Prove(const ApiServerLogin& login);
   bool IsOurs(const Csr& found, const PrivateKey& key) const;
   Csr NewRequest(const BootstrapGrant& grant, const PrivateKey& key,
                  const std::string& csr_pem) const;
@@ -193,7 +195,37 @@ absl::StatusOr<JoinResult> NodeJoiner::Attempt::Run() {
                            .api_server = session.api_server(),
                            .ca_pem = grant.ca_pem},
                           with_.clock.Now()));
+  if (plan_.prove) {
+    LATCHKEY_RETURN_IF_ERROR(
+        Prove({.url = session.api_server(),
+               .ca_pem = grant.ca_pem,
+               .credential = NodeCredential{certificates_pem, key.ToPem()}}));
+  }
   return JoinResult{JoinResult::Kind::kJoined, std::move(certificate)};
+}
+
+absl::Status NodeJoiner::Attempt::Prove(const ApiServerLogin& login) {
+  auto client = with_.api_servers(login);
+  LATCHKEY_RETURN_IF_ERROR(client.status());
+  Backoff backoff(with_.pace);
+  while (true) {
+    const absl::Status proof = ProveCredential(**client, plan_.node_name);
+    if (proof.ok()) {
+      Tell(
+          {"prove", "the API server knows the machine by its certificate", {}});
+      return proof;
+    }
+    if (absl::IsUnimplemented(proof)) {
+      Tell({"prove",
+            fmt::format("cannot be proved: {}", std::string(proof.message())),
+            {}});
+      return absl::OkStatus();
+    }
+    if (absl::IsPermissionDenied(proof)) return proof;
+    LATCHKEY_RETURN_IF_ERROR(Pause(
+        "prove", proof,
+        backoff.Next(RetryAfterOf(proof).value_or(absl::ZeroDuration()))));
+  }
 }
 
 absl::StatusOr<FileLock> NodeJoiner::Attempt::Lock() {

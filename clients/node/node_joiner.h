@@ -8,6 +8,7 @@
 //   wait   until it is issued, denied or failed
 //   check  the certificate is ours
 //   keep   write what the kubelet reads; the last rename makes it joined
+//   prove  ask the API server who it takes the certificate for (if wanted)
 //
 // Killed at any moment, or at the mercy of lost answers, the next run goes on
 // where this one was: each step finds what it did before.
@@ -43,6 +44,8 @@ struct JoinPlan {
   std::variant<Ticket, BootstrapGrant> credential;
   // For the whole run. A call that is under way is not cut short.
   absl::Duration timeout = absl::Minutes(10);
+  // Not done on a run that finds a credential: that one calls nobody.
+  bool prove = false;
 };
 
 struct JoinResult {
@@ -76,7 +79,8 @@ class NodeJoiner {
   // Joins, unless the machine has joined already. Errors, with ReasonOf() where
   // a broker or an approver gave a reason:
   //
-  //   kPermissionDenied   refused: the same request will be refused again
+  //   kPermissionDenied   refused: the same request will be refused again; or
+  //                       the proof failed, of a credential that is kept
   //   kUnavailable, kDeadlineExceeded  not now, or not in time: try again
   //   kFailedPrecondition, kInternal   the machine's own files, or a bug
   absl::StatusOr<JoinResult> Run();

@@ -58,6 +58,7 @@ TEST_F(JoinE2eTest, AMachineJoinsWithATicketFromTheCommandLine) {
   machine.UseTicket(pki(), broker->node_endpoint(), ticket);
   const ProgramResult joined = machine.Join();
   ASSERT_EQ(joined.exit_code, 0) << joined.out << joined.err;
+  EXPECT_THAT(joined.err, HasSubstr("knows the machine by its certificate"));
   EXPECT_THAT(
       WhoAmI(machine.kubeconfig()),
       AllOf(HasSubstr("system:node:worker-cli"), HasSubstr("system:nodes")));

@@ -55,7 +55,7 @@ void Machine::UseToken(const std::string& api_server,
 
 void Machine::WriteConfig(const std::string& credential) const {
   dir_.Write("join.yaml",
-             fmt::format("node_name: {}\ntimeout: 2m\n{}output:\n"
+             fmt::format("node_name: {}\ntimeout: 2m\nprove: true\n{}output:\n"
                          "  cert_dir: {}\n  kubeconfig: {}\n  ca_file: {}\n",
                          node_name_, credential, dir_.File("pki"), kubeconfig(),
                          dir_.File("ca.crt")));

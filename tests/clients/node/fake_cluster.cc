@@ -58,9 +58,13 @@ class Login final : public KubernetesClient {
                             const google::protobuf::Message& object,
                             google::protobuf::Message& result) override {
     LATCHKEY_RETURN_IF_ERROR(Reach());
+    if (resource.plural == latchkey::kSelfSubjectReviews.plural) {
+      return cluster_.server().CreateObject(resource, name_space, object,
+                                            result);
+    }
     Csr csr;
     csr.CopyFrom(object);
-    csr.mutable_spec()->set_username(login_.token.id().Username());
+    csr.mutable_spec()->set_username(User());
     csr.mutable_spec()->add_groups("system:bootstrappers:latchkey");
     return cluster_.server().CreateObject(resource, name_space, csr, result);
   }
@@ -100,8 +104,18 @@ class Login final : public KubernetesClient {
     if (cluster_.down.contains(login_.url)) {
       return absl::UnavailableError("connection refused");
     }
-    cluster_.users.push_back(login_.token.id().Username());
+    cluster_.users.push_back(User());
     return absl::OkStatus();
+  }
+  // Of a certificate, its subject's name.
+  std::string User() const {
+    if (const auto* token =
+            std::get_if<latchkey::BootstrapToken>(&login_.credential)) {
+      return token->id().Username();
+    }
+    const auto chain = latchkey::Certificate::ParseAll(
+        std::get<latchkey::NodeCredential>(login_.credential).certificates_pem);
+    return chain->front().common_names.front();
   }
 
   FakeCluster& cluster_;

@@ -73,6 +73,7 @@ TEST_F(JoinConfigTest, ReadsTicketModeWithItsDefaults) {
   EXPECT_EQ(config->plan.node_name, "worker-1.example");
   EXPECT_EQ(config->plan.key_type, KeyType::kP256);
   EXPECT_EQ(config->plan.timeout, absl::Minutes(10));
+  EXPECT_FALSE(config->plan.prove);
   EXPECT_EQ(std::get<Ticket>(config->plan.credential).text().Reveal(),
             TicketText());
   ASSERT_TRUE(config->broker.has_value());
@@ -94,6 +95,7 @@ broker:
 ticket_file: DIR/ticket
 key_type: ed25519
 timeout: 90s
+prove: true
 output:
   cert_dir: /pki
   kubeconfig: /kubelet.conf
@@ -103,6 +105,7 @@ output:
   EXPECT_EQ(config->plan.node_name, "node-7");
   EXPECT_EQ(config->plan.key_type, KeyType::kEd25519);
   EXPECT_EQ(config->plan.timeout, absl::Seconds(90));
+  EXPECT_TRUE(config->plan.prove);
   EXPECT_EQ(config->broker->address, "[fd00::1]:443");
   EXPECT_EQ(config->broker->server_name, "broker.internal");
   EXPECT_EQ(config->output.cert_dir, "/pki");

@@ -171,6 +171,71 @@ TEST_F(NodeJoinerTest, AsksForAKubeletsCertificateAndNothingElse) {
   EXPECT_FALSE(request->has_other_extensions);
 }
 
+class ProvingJoinerTest : public NodeJoinerTest {
+ protected:
+  ProvingJoinerTest() {
+    plan_.prove = true;
+    cluster_.server().AnswerReview([this](google::protobuf::Message& message) {
+      ++reviews_;
+      if (!answer_.ok()) return answer_;
+      auto& review = dynamic_cast<kubernetes::SelfSubjectReview&>(message);
+      auto& user = *review.mutable_status()->mutable_user_info();
+      user.set_username(taken_for_);
+      for (const std::string& group : groups_) user.add_groups(group);
+      return absl::OkStatus();
+    });
+  }
+  bool IsKept() const { return std::filesystem::exists(Current()); }
+
+  int reviews_ = 0;
+  absl::Status answer_;
+  std::string taken_for_ = "system:node:node-1";
+  std::vector<std::string> groups_ = {"system:nodes", "system:authenticated"};
+};
+
+TEST_F(ProvingJoinerTest, ShowsItsCertificateToTheApiServer) {
+  EXPECT_THAT(Join(), Joined());
+  EXPECT_EQ(reviews_, 1);
+  EXPECT_THAT(cluster_.logins, ElementsAre(kFirstServer, kFirstServer));
+  EXPECT_EQ(cluster_.users.back(), "system:node:node-1");
+  // Who has joined calls nobody.
+  EXPECT_THAT(Join(), AlreadyJoined());
+  EXPECT_EQ(reviews_, 1);
+}
+
+TEST_F(ProvingJoinerTest, SaysSoIfItIsTakenForSomebodyElse) {
+  taken_for_ = "system:node:node-2";
+  EXPECT_THAT(Join(), StatusIs(absl::StatusCode::kPermissionDenied,
+                               HasSubstr("system:node:node-2")));
+  EXPECT_TRUE(IsKept());
+}
+
+TEST_F(ProvingJoinerTest, SaysSoIfItIsNoNode) {
+  groups_ = {"system:authenticated"};
+  EXPECT_THAT(Join(), StatusIs(absl::StatusCode::kPermissionDenied,
+                               HasSubstr("system:nodes")));
+}
+
+TEST_F(ProvingJoinerTest, SaysSoIfTheCertificateIsNotAccepted) {
+  answer_ = absl::UnauthenticatedError("who?");
+  EXPECT_THAT(Join(), StatusIs(absl::StatusCode::kPermissionDenied,
+                               HasSubstr("--client-ca-file")));
+  EXPECT_EQ(reviews_, 1) << "to ask again is of no use";
+}
+
+TEST_F(ProvingJoinerTest, AsksAgainWhileNobodyAnswersAndKeepsTheCredential) {
+  answer_ = absl::UnavailableError("not now");
+  EXPECT_THAT(Join(), StatusIs(absl::StatusCode::kDeadlineExceeded,
+                               HasSubstr("not now")));
+  EXPECT_GT(reviews_, 1);
+  EXPECT_TRUE(IsKept());
+}
+
+TEST_F(ProvingJoinerTest, DoesWithoutWhereTheServerKnowsNoSuchReview) {
+  answer_ = absl::NotFoundError("no such resource");
+  EXPECT_THAT(Join(), Joined());
+}
+
 TEST_F(NodeJoinerTest, AsksForNoLifetimeIfTheBrokerSaysNone) {
   broker_.grant.certificate_expiration_seconds = 0;
   ASSERT_THAT(Join(), Joined());

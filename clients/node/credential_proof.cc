@@ -1,0 +1,35 @@
+#include "clients/node/credential_proof.h"
+
+#include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "clients/node/node_certificate.h"
+
+namespace latchkey {
+
+absl::Status ProveCredential(KubernetesClient& client,
+                             std::string_view node_name) {
+  const auto answer = client.Create(kubernetes::SelfSubjectReview());
+  if (absl::IsUnauthenticated(answer.status())) {
+    return absl::PermissionDeniedError(
+        "the API server does not accept the certificate; does its "
+        "--client-ca-file have the authority of the cluster's signer?");
+  }
+  if (absl::IsNotFound(answer.status())) {
+    return absl::UnimplementedError("the API server is older than 1.28");
+  }
+  if (!answer.ok()) return answer.status();
+  const kubernetes::UserInfo& user = answer->status().user_info();
+  if (user.username() != NodeUserName(node_name) ||
+      std::ranges::count(user.groups(), kNodesGroup) == 0) {
+    return absl::PermissionDeniedError(
+        fmt::format("the API server takes the certificate for {}, not for {} "
+                    "in the group {}",
+                    user.username(), NodeUserName(node_name), kNodesGroup));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace latchkey
