@@ -83,13 +83,16 @@ class ProgramsTest : public ::testing::Test {
          .certificate_pem = identity.certificate_pem,
          .private_key_pem = identity.private_key_pem});
   }
-  absl::Status Claim(const std::string& ticket, const std::string& csr) {
+  absl::Status Claim(
+      const std::string& ticket, const std::string& csr,
+      grpc_compression_algorithm compression = GRPC_COMPRESS_NONE) {
     latchkey::v1::ClaimTokenRequest request;
     request.set_ticket(ticket);
     request.set_certificate_signing_request(csr);
     latchkey::v1::ClaimTokenResponse response;
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(20)));
+    context.set_compression_algorithm(compression);
     return latchkey::FromGrpcStatus(
         latchkey::v1::NodeBootstrap::NewStub(Channel("node_port"))
             ->ClaimToken(&context, request, &response));
@@ -178,6 +181,9 @@ TEST_F(ProgramsTest, HostileClaimsGetAnErrorEach) {
   EXPECT_THAT(Claim(ticket, std::string(1 << 20, 'A')),
               StatusIs(absl::StatusCode::kResourceExhausted))
       << "more than a claim can need is not even read";
+  EXPECT_THAT(Claim(ticket, std::string(8 << 20, 'A'), GRPC_COMPRESS_GZIP),
+              StatusIs(absl::StatusCode::kUnimplemented))
+      << "nor is it inflated";
   broker->Signal(SIGTERM);
   EXPECT_EQ(broker->AwaitExit(absl::Seconds(20)), 0);
 }
