@@ -15,6 +15,7 @@
 #include "clients/log/event_log.h"
 #include "core/status_macros.h"
 #include "devcluster/dev_cluster.h"
+#include "devcluster/user.h"
 
 namespace latchkey {
 namespace {
@@ -27,14 +28,6 @@ constexpr absl::Duration kFetchGrace = absl::Seconds(2);
 
 constexpr mode_t kPrivateFile = 0600;
 constexpr mode_t kPrivateFolder = 0700;
-
-// The ServiceAccount that deploy/kubernetes/rbac.yaml gives its roles to.
-User BrokerUser() {
-  return {
-      .name = "system:serviceaccount:kube-system:latchkey",
-      .groups = {"system:serviceaccounts", "system:serviceaccounts:kube-system",
-                 "system:authenticated"}};
-}
 
 bool IsIpv6(std::string_view address) {
   return address.find(':') != std::string_view::npos;

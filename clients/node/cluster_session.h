@@ -22,7 +22,7 @@
 namespace latchkey {
 
 // A client certificate and its key, in PEM.
-struct NodeCredential {
+struct ClientCertificate {
   std::string certificates_pem;
   SecretString private_key_pem;
 };
@@ -30,7 +30,7 @@ struct NodeCredential {
 struct ApiServerLogin {
   std::string url;
   std::string ca_pem;
-  std::variant<BootstrapToken, NodeCredential> credential;
+  std::variant<BootstrapToken, ClientCertificate> credential;
 };
 
 // kInvalidArgument if the URL or the authorities cannot be used. Connects to

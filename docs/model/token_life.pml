@@ -8,10 +8,9 @@
  * so that here it is good for ever once it was ACTIVE.
  *
  * What is checked: at most one certificate is bought; each CSR approved fits the
- * scope, has the bound key, and its UID is on the record (invariants 1, 2 and 5
- * of docs/model/README.md); and when nothing can happen any more, the honest
- * machine has joined, unless the thief came first or its certificate was
- * deleted unfetched.
+ * scope, has the bound key, and its UID is on the record; and when nothing can
+ * happen any more, the honest machine has joined, unless the thief came first or
+ * its certificate was deleted unfetched.
  *
  * DIRECT gives the token away without a ticket. Each WITHOUT_... takes one guard
  * out of the protocol, and then the check must fail: tests/model_test.sh.
@@ -43,6 +42,7 @@ typedef Record {
   byte version;  /* metadata.resourceVersion */
   byte key;      /* claim->key_digest */
   byte holder;   /* reservation->csr_uid */
+  byte held_by;  /* reservation->key_digest */
 };
 
 /* It has no version of its own: what is PENDING has not changed since. */
@@ -63,7 +63,7 @@ byte crashes = CRASHES;
 byte bought = 0;         /* CSRs approved that have, or may get, a certificate */
 bool was_active = false;
 bool joined = false;
-bool thief_came = false;  /* his CSR was approved */
+bool thief_came = false;  /* his CSR had the token */
 bool unfetched = false;  /* a signed CSR of the honest machine was deleted */
 
 /* Guards, and what is left of them without. */
@@ -87,6 +87,9 @@ bool unfetched = false;  /* a signed CSR of the honest machine was deleted */
 #else
 #define SAME_CSR(whose, u) (csr[whose].uid == u)
 #endif
+
+/* TokenRecord::BoundKey: by the claim, else by the CSR that has the token. */
+#define BOUND_KEY (rec.key != NOBODY -> rec.key : rec.held_by)
 
 /* An answer that does not arrive: the writer has to read again. */
 #define ANSWER(if_lost) if :: true :: lost > 0 -> lost--; goto if_lost fi
@@ -123,7 +126,7 @@ read:
   atomic {
     state = rec.state;
     at = rec.version;
-    bound = rec.key;
+    bound = BOUND_KEY;
     holder = rec.holder
   }
   MAY_CRASH(end_begin);
@@ -155,7 +158,9 @@ reserve:
     :: UNCHANGED(at) ->
        rec.state = RESERVED;
        rec.holder = uid;
+       rec.held_by = key;
        rec.version++;
+       thief_came = thief_came || (whose == THIEF);
        ANSWER(read)
     :: else -> goto read
     fi
@@ -168,7 +173,6 @@ approve:
     :: csr[whose].state == PENDING && SAME_CSR(whose, uid) ->
        csr[whose].state = APPROVED;
        bought++;
-       thief_came = thief_came || (whose == THIEF);
        assert(bought == 1);
        assert(csr[whose].fits);
        assert(rec.holder == csr[whose].uid);
@@ -205,7 +209,7 @@ end_idle:
   :: atomic { rec.state == RESERVED && DEAD -> at = rec.version };
      atomic {
        if
-       :: UNCHANGED(at) -> rec.state = ACTIVE; rec.holder = 0; rec.version++
+       :: UNCHANGED(at) -> rec.state = ACTIVE; rec.holder = 0; rec.held_by = NOBODY; rec.version++
        :: else
        fi
      }
