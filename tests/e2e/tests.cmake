@@ -17,4 +17,6 @@ foreach(name join refusals races faults killed_join kubelet expiry secrets)
 endforeach()
 
 # Real programs, but no cluster.
-latchkey_test(e2e/programs_test.cc LABEL grpc DEPS latchkey::join_testing)
+foreach(name dev programs)
+  latchkey_test(e2e/${name}_test.cc LABEL grpc DEPS latchkey::join_testing)
+endforeach()
