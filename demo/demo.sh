@@ -87,7 +87,8 @@ issue() { "$bin/latchkeyctl" --config "$site/latchkeyctl.yaml" issue "$@"; }
 join() {
   verdict=0
   "$bin/latchkey-join" --config "$1" >"$work/join" 2>&1 || verdict=$?
-  show <"$work/join"
+  # Written to no terminal, it reports in JSON.
+  sed -E 's/.*"message":"(([^"\\]|\\.)*)".*/\1/' "$work/join" | show
 }
 
 # refused REASON: the last join was, because of REASON.

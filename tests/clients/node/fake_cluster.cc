@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "crypto/certificate.h"
 #include "crypto/certificate_request.h"
 
 namespace latchkey_testing {
@@ -114,7 +115,8 @@ class Login final : public KubernetesClient {
       return token->id().Username();
     }
     const auto chain = latchkey::Certificate::ParseAll(
-        std::get<latchkey::ClientCertificate>(login_.credential).certificates_pem);
+        std::get<latchkey::ClientCertificate>(login_.credential)
+            .certificates_pem);
     return chain->front().common_names.front();
   }
 
