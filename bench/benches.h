@@ -17,6 +17,8 @@ enum class Effort { kQuick, kFull };
 absl::Status BenchIssue(Effort effort, Report& report);
 // latchkey-join's code against the kubelet's own.
 absl::Status BenchJoin(Effort effort, Report& report);
+// The embedded control plane of latchkeyd dev.
+absl::Status BenchDev(Effort effort, Report& report);
 // What the programs keep in memory.
 absl::Status BenchMemory(Report& report);
 

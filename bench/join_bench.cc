@@ -11,11 +11,9 @@
 #include <fmt/format.h>
 
 #include "bench/benches.h"
+#include "bench/join_one.h"
 #include "bench/load.h"
 #include "bench/site.h"
-#include "clients/node/api_server_client.h"
-#include "clients/node/grpc_broker_client.h"
-#include "clients/node/node_joiner.h"
 #include "core/status_macros.h"
 #include "crypto/random.h"
 
@@ -95,28 +93,6 @@ absl::StatusOr<Sample> JoinStock(const ControlPlane& cluster,
   return sample;
 }
 
-// One machine, from its ticket to its credential, as latchkey-join does it.
-absl::Status JoinOne(const Site& site, const std::string& node_name,
-                     const latchkey::Ticket& ticket, const TempDir& dir) {
-  latchkey::GrpcBrokerClient broker({.address = site.broker().node_endpoint(),
-                                     .ca_pem = site.pki().ca_pem()});
-  latchkey::NodeFiles files(
-      {.cert_dir = dir.File(node_name + "/pki"),
-       .kubeconfig = dir.File(node_name + "/kubelet.conf"),
-       .ca_file = dir.File(node_name + "/ca.crt")});
-  const latchkey::SystemClock clock;
-  latchkey::SystemPace pace;
-  return latchkey::NodeJoiner({.node_name = node_name, .credential = ticket},
-                              {.broker = &broker,
-                               .api_servers = latchkey::MakeApiServerClient,
-                               .files = files,
-                               .clock = clock,
-                               .pace = pace,
-                               .on_progress = nullptr})
-      .Run()
-      .status();
-}
-
 absl::StatusOr<Sample> JoinOurs(const Site& site, const LoadShape& shape,
                                 NodeFilesOn on) {
   const TempDir dir = MakeNodeDir(on);
@@ -134,9 +110,11 @@ absl::StatusOr<Sample> JoinOurs(const Site& site, const LoadShape& shape,
                               latchkey::Ticket::Parse(issued.ticket()));
     tickets.push_back(std::move(ticket));
   }
+  const latchkey::BrokerEndpoint endpoint = {
+      .address = site.broker().node_endpoint(), .ca_pem = site.pki().ca_pem()};
   return RunLoad(shape, [&](int i) {
     const auto slot = static_cast<size_t>(i);
-    return JoinOne(site, name(slot), tickets[slot], dir);
+    return JoinOne(endpoint, name(slot), tickets[slot], dir);
   });
 }
 

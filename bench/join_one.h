@@ -1,0 +1,25 @@
+// One machine's join, in this process.
+
+#ifndef LATCHKEY_BENCH_JOIN_ONE_H_
+#define LATCHKEY_BENCH_JOIN_ONE_H_
+
+#include <string>
+
+#include <absl/status/status.h>
+
+#include "clients/node/grpc_broker_client.h"
+#include "core/ticket.h"
+#include "tests/testing/temp_dir.h"
+
+namespace latchkey_bench {
+
+// From the ticket to the credential, as latchkey-join does it, with connections
+// of its own. The files are in `dir`, under the node's name.
+absl::Status JoinOne(const latchkey::BrokerEndpoint& endpoint,
+                     const std::string& node_name,
+                     const latchkey::Ticket& ticket,
+                     const latchkey_testing::TempDir& dir);
+
+}  // namespace latchkey_bench
+
+#endif  // LATCHKEY_BENCH_JOIN_ONE_H_
