@@ -16,12 +16,14 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 umask 077
 work=$(mktemp -d "${TMPDIR:-/tmp}/latchkey-demo-XXXXXX")
 children=
+exec 3>&2
 
 step() { printf '\n== %s\n\n' "$*"; }
 show() { sed 's/^/   /'; }
 
 fail() {
-  printf 'latchkey: demo: %s\n' "$*" >&2
+  # Also out of a command whose own errors nobody hears.
+  printf 'latchkey: demo: %s\n' "$*" >&3
   exit 1
 }
 

@@ -1,9 +1,13 @@
 #include "server/dev_site.h"
 
+#include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -38,16 +42,46 @@ std::string HostPort(const std::string& address, int port) {
                          : fmt::format("{}:{}", address, port);
 }
 
+// An IP address, and neither "any of mine" nor IPv4 in the clothes of IPv6.
+bool IsCallable(const std::string& address) {
+  in_addr v4 = {};
+  if (inet_pton(AF_INET, address.c_str(), &v4) == 1) {
+    return v4.s_addr != htonl(INADDR_ANY);
+  }
+  in6_addr v6 = {};
+  return inet_pton(AF_INET6, address.c_str(), &v6) == 1 &&
+         !IN6_IS_ADDR_UNSPECIFIED(&v6) && !IN6_IS_ADDR_V4MAPPED(&v6);
+}
+
 // The port `offset` after the first; 0 stays "any".
 int PortAfter(const DevSiteOptions& options, int offset) {
   return options.port == 0 ? 0 : options.port + offset;
 }
 
+// Makes the folder, with what is missing above it, unless it is there. One that
+// is there stays as it is, and must be ours and nobody else's: whoever else may
+// write to it would have the keys in it.
 absl::Status MakePrivateFolder(const std::string& path) {
-  LATCHKEY_RETURN_IF_ERROR(EnsureDirectory(path));
-  if (chmod(path.c_str(), kPrivateFolder) != 0) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: is not ours: cannot make it private", path));
+  const auto unusable = [&path](std::string_view why) {
+    return absl::InvalidArgumentError(fmt::format("{}: {}", path, why));
+  };
+  const std::string parent = std::filesystem::path(path).parent_path();
+  if (const absl::Status made = EnsureDirectory(parent); !made.ok()) {
+    return absl::InvalidArgumentError(std::string(made.message()));
+  }
+  if (mkdir(path.c_str(), kPrivateFolder) == 0) return absl::OkStatus();
+  if (errno != EEXIST) {
+    return unusable(fmt::format("cannot make the folder: {}",
+                                std::generic_category().message(errno)));
+  }
+  struct stat found = {};
+  if (lstat(path.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) {
+    return unusable("is no folder");
+  }
+  if (found.st_uid != geteuid() || (found.st_mode & 077) != 0) {
+    return unusable(
+        "others may use this folder, and it would hold keys; name one that is "
+        "yours alone (chmod 700), or that is not there yet");
   }
   return absl::OkStatus();
 }
@@ -207,11 +241,8 @@ absl::Status ParseListen(std::string_view listen, DevSiteOptions& options) {
     address = listen.substr(0, listen.find(':'));
     port = listen.substr(listen.find(':'));
   }
-  in6_addr bytes{};
   const std::string host(address);
-  const bool known =
-      inet_pton(IsIpv6(host) ? AF_INET6 : AF_INET, host.c_str(), &bytes) == 1;
-  if (!known || host == "0.0.0.0" || host == "::") return wrong;
+  if (!IsCallable(host)) return wrong;
   uint16_t number = options.port;
   if (!port.empty()) {
     port.remove_prefix(1);

@@ -18,7 +18,8 @@
 namespace latchkey {
 
 struct DevSiteOptions {
-  // The folder, made with mode 0700 if it is missing.
+  // The folder, an absolute path: made with mode 0700 if it is missing; one
+  // that is there must be the user's, and nobody else's to enter.
   std::string dir;
   // Keep the cluster's objects in the folder as well, over restarts.
   bool durable = false;

@@ -1,5 +1,7 @@
 #include "server/run_broker.h"
 
+#include <signal.h>
+
 #include <map>
 #include <memory>
 #include <string>
@@ -38,7 +40,7 @@ std::map<std::string, LogLevel> LogLevels() {
 }
 
 int RunConfigured(const BrokerConfig& config) {
-  const StopSignals signals;
+  const StopSignals signals({SIGTERM, SIGINT});
   const SystemClock clock;
   const absl::StatusOr<std::unique_ptr<Broker>> broker =
       Broker::Start(config, clock);

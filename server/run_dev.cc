@@ -1,5 +1,6 @@
 #include "server/run_dev.h"
 
+#include <signal.h>
 #include <stdlib.h>
 
 #include <cstdio>
@@ -59,6 +60,10 @@ absl::StatusOr<DevSiteOptions> OptionsOf(const DevFlags& flags) {
     options.dir = std::filesystem::absolute(flags.data_dir, error)
                       .lexically_normal()
                       .string();
+    if (error) {
+      return absl::InvalidArgumentError(
+          fmt::format("--data-dir {}: {}", flags.data_dir, error.message()));
+    }
     options.durable = true;
   }
   return options;
@@ -68,11 +73,12 @@ absl::StatusOr<DevSiteOptions> OptionsOf(const DevFlags& flags) {
 
 int RunDev(const DevFlags& flags) {
   HardenProcess();
-  const StopSignals signals;
+  // SIGHUP too: a terminal that closes leaves no keys behind.
+  const StopSignals signals({SIGTERM, SIGINT, SIGHUP});
   absl::StatusOr<DevSiteOptions> options = OptionsOf(flags);
   if (!options.ok()) return Complain(options.status());
   std::unique_ptr<ScratchFolder> scratch;
-  if (options->dir.empty()) {
+  if (flags.data_dir.empty()) {
     auto made = ScratchFolder::Make();
     if (!made.ok()) return Complain(made.status());
     scratch = *std::move(made);

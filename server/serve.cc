@@ -41,7 +41,8 @@ void Serve(Broker& broker, const StopSignals& signals,
     if (lost || never_came) {
       LogEvent(LogLevel::kWarning, "broker cannot reach the cluster");
     }
-    const absl::Duration tick = ever_served ? kTick : kFirstTick;
+    const bool soon = !ever_served && waited < kPatience;
+    const absl::Duration tick = soon ? kFirstTick : kTick;
     signal = signals.WaitFor(tick);
     waited += tick;
   }

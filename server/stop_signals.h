@@ -6,17 +6,18 @@
 
 #include <signal.h>
 
+#include <initializer_list>
 #include <optional>
 
 #include <absl/time/time.h>
 
 namespace latchkey {
 
-// Blocks SIGTERM and SIGINT in this thread, and in those that it starts from
+// Blocks the signals in this thread, and in those that it starts from
 // now on. Made before the first other thread; never undone.
 class StopSignals {
  public:
-  StopSignals();
+  explicit StopSignals(std::initializer_list<int> signals);
 
   // The signal that came, waited for up to `patience`; nullopt: none.
   std::optional<int> WaitFor(absl::Duration patience) const;

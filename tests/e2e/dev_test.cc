@@ -158,7 +158,8 @@ TEST_F(DevTest, ATakenPortAndABadAddressAreOneLineEach) {
   EXPECT_EQ(std::ranges::count(second.err, '\n'), 1) << second.err;
 
   for (const std::string bad :
-       {"localhost:1", "0.0.0.0", "127.0.0.1:65534", "[::]:0", "1.2.3.4.5"}) {
+       {"localhost:1", "0.0.0.0", "127.0.0.1:65534", "[::]:0", "[0::0]",
+        "[::ffff:127.0.0.1]", "1.2.3.4.5"}) {
     const ProgramResult refused =
         RunProgram({BuiltProgram("latchkeyd"), "dev", "--listen", bad}, {});
     EXPECT_EQ(refused.exit_code, 2) << bad;
@@ -176,6 +177,35 @@ TEST_F(DevTest, TwoDoNotShareAFolder) {
   EXPECT_THAT(second.err, HasSubstr(Site()));
 }
 
+TEST_F(DevTest, AFolderThatOthersMayEnterIsLeftAlone) {
+  const std::string open = dir_.File("open");
+  std::filesystem::create_directory(open);
+  std::filesystem::permissions(open, std::filesystem::perms(0755));
+  std::filesystem::create_directory_symlink(open, dir_.File("link"));
+  dir_.Write("file", "");
+  for (const std::string& folder :
+       {open, dir_.File("link"), dir_.File("file"), dir_.File("file/under")}) {
+    const ProgramResult refused =
+        RunProgram({BuiltProgram("latchkeyd"), "dev", "--data-dir", folder,
+                    "--listen", "127.0.0.1:0"},
+                   {});
+    EXPECT_EQ(refused.exit_code, 2) << folder << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr(dir_.path().string()));
+  }
+  EXPECT_EQ(std::filesystem::status(open).permissions(),
+            std::filesystem::perms(0755));
+  EXPECT_TRUE(std::filesystem::is_empty(open));
+}
+
+TEST_F(DevTest, ADemoThatCannotStartSaysWhy) {
+  const ProgramResult demo = RunProgram(
+      {std::string(LATCHKEY_SOURCE_DIR) + "/demo/demo.sh", "/bin/nowhere"},
+      {{"TMPDIR", dir_.path().string()}}, absl::Minutes(2));
+  EXPECT_NE(demo.exit_code, 0);
+  EXPECT_THAT(demo.err, HasSubstr("latchkey: demo: "));
+  EXPECT_TRUE(std::filesystem::is_empty(dir_.path()));
+}
+
 TEST_F(DevTest, WithoutAFolderItLeavesNothingBehind) {
   auto child = ChildProcess::Start(
       {BuiltProgram("latchkeyd"), "dev", "--listen", "127.0.0.1:0"},
@@ -186,7 +216,8 @@ TEST_F(DevTest, WithoutAFolderItLeavesNothingBehind) {
   ASSERT_TRUE(WaitUntil([this] {
     return Guide().find("\nReady") != std::string::npos;
   })) << ReadFile(dir_.File("log"));
-  (*child)->Signal(SIGINT);
+  // As when its terminal closes.
+  (*child)->Signal(SIGHUP);
   EXPECT_EQ((*child)->AwaitExit(absl::Seconds(20)), 0);
   for (const auto& entry : std::filesystem::directory_iterator(dir_.path())) {
     EXPECT_THAT(entry.path().filename().string(), AnyOf("guide", "log"));
