@@ -52,7 +52,7 @@ absl::StatusOr<Sample> Join(const DevSiteProcess& site, const LoadShape& shape,
   const auto channel = site.ProvisionerChannel();
   const latchkey::BrokerEndpoint endpoint = site.NodeEndpoint();
   return RunLoad(shape, [&](int i) -> absl::Status {
-    const std::string node = fmt::format("{}-{}", prefix, i);
+    const std::string node = fmt::format("worker-{}-{}", prefix, i);
     LATCHKEY_ASSIGN_OR_RETURN(const auto issued,
                               IssueToken(channel, TicketRequest(node, node)));
     LATCHKEY_ASSIGN_OR_RETURN(const latchkey::Ticket ticket,
