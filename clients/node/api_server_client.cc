@@ -20,7 +20,7 @@ absl::StatusOr<std::unique_ptr<KubernetesClient>> MakeApiServerClient(
   if (const auto* token = std::get_if<BootstrapToken>(&login.credential)) {
     bearer_token = token->Joined();
   } else {
-    const auto& node = std::get<ClientCertificate>(login.credential);
+    const auto& node = std::get<PemKeyPair>(login.credential);
     options.client_certificate_pem = node.certificates_pem;
     options.client_key_pem = node.private_key_pem;
   }

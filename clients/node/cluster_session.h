@@ -22,7 +22,7 @@
 namespace latchkey {
 
 // A client certificate and its key, in PEM.
-struct ClientCertificate {
+struct PemKeyPair {
   std::string certificates_pem;
   SecretString private_key_pem;
 };
@@ -30,7 +30,7 @@ struct ClientCertificate {
 struct ApiServerLogin {
   std::string url;
   std::string ca_pem;
-  std::variant<BootstrapToken, ClientCertificate> credential;
+  std::variant<BootstrapToken, PemKeyPair> credential;
 };
 
 // kInvalidArgument if the URL or the authorities cannot be used. Connects to

@@ -196,10 +196,10 @@ absl::StatusOr<JoinResult> NodeJoiner::Attempt::Run() {
                            .ca_pem = grant.ca_pem},
                           with_.clock.Now()));
   if (plan_.prove) {
-    LATCHKEY_RETURN_IF_ERROR(Prove(
-        {.url = session.api_server(),
-         .ca_pem = grant.ca_pem,
-         .credential = ClientCertificate{certificates_pem, key.ToPem()}}));
+    LATCHKEY_RETURN_IF_ERROR(
+        Prove({.url = session.api_server(),
+               .ca_pem = grant.ca_pem,
+               .credential = PemKeyPair{certificates_pem, key.ToPem()}}));
   }
   return JoinResult{JoinResult::Kind::kJoined, std::move(certificate)};
 }

@@ -115,8 +115,7 @@ class Login final : public KubernetesClient {
       return token->id().Username();
     }
     const auto chain = latchkey::Certificate::ParseAll(
-        std::get<latchkey::ClientCertificate>(login_.credential)
-            .certificates_pem);
+        std::get<latchkey::PemKeyPair>(login_.credential).certificates_pem);
     return chain->front().common_names.front();
   }
 
