@@ -231,7 +231,7 @@ void HttpConnection::RefuseUnreadable(Error error) {
   if (error == http::error::header_limit ||
       error == http::error::buffer_overflow) {
     return Refuse(431, "RequestHeaderFieldsTooLarge",
-                  "the head of the request is too large");
+                  "the head of the request, or of a chunk, is too large");
   }
   const bool ended = error == http::error::end_of_stream ||
                      error == http::error::partial_message;

@@ -101,7 +101,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   const Shared shared_;
   boost::asio::ssl::stream<boost::beast::tcp_stream> stream_;
   boost::asio::steady_timer timer_;
-  boost::beast::flat_buffer buffer_;
+  // The parser's limits are on heads and bodies. What else may come, between
+  // the chunks of a body and after them, is bounded by what fits in here.
+  boost::beast::flat_buffer buffer_{size_t{128} << 10};
   std::optional<Parser> parser_;
   bool rejected_ = false;  // said the verification of its certificate
   ClientCertificate certificate_;

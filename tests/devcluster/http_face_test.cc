@@ -514,6 +514,20 @@ TEST_F(HttpFaceTest, AHugeBodyIsRefused) {
   EXPECT_EQ(client->Read().code, 413);
 }
 
+TEST_F(HttpFaceTest, WhatStandsBetweenChunksIsBoundedToo) {
+  std::string trailers = "0\r\n";
+  for (int i = 0; i < 100'000; ++i) trailers += "X: y\r\n";
+  for (const std::string& endless :
+       {"1;x=" + std::string(1'000'000, 'a'), trailers}) {
+    auto client = ConnectAs(nullptr);
+    client->Send(
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client->Send(endless);
+    EXPECT_EQ(client->Read().code, 431) << endless.substr(0, 9);
+    EXPECT_EQ(client->ReadToEnd(), "");
+  }
+}
+
 TEST_F(HttpFaceTest, AClientThatIsTooSlowIsHungUpOn) {
   Serve({.read_timeout = absl::Milliseconds(200)});
   for (const char* part : {"GET / HTTP/1.1\r\nHost",
