@@ -93,10 +93,22 @@ class HttpFace::Impl {
                            [this](Error error, asio::ip::tcp::socket socket) {
                              if (error == asio::error::operation_aborted)
                                return;
-                             if (error) return PauseAndAccept();
-                             Admit(std::move(socket));
+                             if (error || !TryAdmit(std::move(socket))) {
+                               return PauseAndAccept();
+                             }
                              Accept();
                            });
+  }
+
+  // False if there is no memory for it: that is no reason not to accept the
+  // next one.
+  bool TryAdmit(asio::ip::tcp::socket socket) {
+    try {
+      Admit(std::move(socket));
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
   }
 
   void PauseAndAccept() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -402,6 +403,17 @@ void HttpConnection::AwaitHangup() {
 }
 
 void HttpConnection::PumpWatch() {
+  try {
+    SendChanges();
+  } catch (const std::exception&) {
+    // What was read from the watch and not sent is lost: the client must not
+    // take what follows for all there is.
+    DropWatch();
+    Cut();
+  }
+}
+
+void HttpConnection::SendChanges() {
   if (waker_ != nullptr) waker_->Arrived();
   if (watch_ == nullptr || writing_) return;
   std::string frames;

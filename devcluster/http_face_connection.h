@@ -95,6 +95,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void StartWatch();
   void AwaitHangup();
   void EndWatch();
+  void SendChanges();
 
   std::string_view Header(boost::beast::http::field field) const;
 

@@ -8,7 +8,7 @@ foreach(name authentication authorization csr_object_rules discovery list_and_wa
              request_target)
   latchkey_test(devcluster/${name}_test.cc DEPS latchkey::devcluster fmt::fmt)
 endforeach()
-foreach(name http_face http_face_contract)
+foreach(name http_face http_face_contract http_face_memory)
   latchkey_test(devcluster/${name}_test.cc
                 DEPS latchkey::devcluster latchkey::raw_https absl::strings fmt::fmt)
 endforeach()
