@@ -7,10 +7,10 @@
 // and deletecollection are not here (405), nor are dry runs (400), tables and
 // YAML.
 //
-// Bounded throughout: head 32 KiB, body 3 MiB, open connections and the time
-// that a request may take to arrive. What is larger is refused with a Status
-// and the connection closed; what is too slow, or one connection too many, is
-// closed only.
+// Bounded throughout: head 32 KiB, body 3 MiB (64 KiB of who is not
+// authenticated), open connections and the time that a request may take to
+// arrive. What is larger is refused with a Status and the connection closed;
+// what is too slow, or one connection too many, is closed only.
 
 #ifndef LATCHKEY_DEVCLUSTER_HTTP_FACE_H_
 #define LATCHKEY_DEVCLUSTER_HTTP_FACE_H_

@@ -26,6 +26,8 @@ namespace http = boost::beast::http;
 
 constexpr size_t kMaxHead = 32 << 10;
 constexpr size_t kMaxBody = 3 << 20;
+// Of those whom nobody knows: they get no more than an answer.
+constexpr size_t kMaxStrangersBody = 64 << 10;
 constexpr size_t kReadAtOnce = 8 << 10;
 // Frames of a watch in one chunk; a larger object is one chunk all the same.
 constexpr size_t kChunk = 64 << 10;
@@ -189,7 +191,7 @@ void HttpConnection::AwaitRequest() {
 void HttpConnection::ReadHead() {
   parser_.emplace();
   parser_->header_limit(kMaxHead);
-  parser_->body_limit(kMaxBody);
+  parser_->body_limit(max_body_ = kMaxBody);
   stream_.next_layer().expires_after(
       absl::ToChronoMilliseconds(shared_.options.read_timeout));
   http::async_read_header(stream_, buffer_, *parser_,
@@ -203,11 +205,23 @@ void HttpConnection::OnHead(Error error) {
   if (parser_->get().version() != 11) {
     return Refuse(505, "HTTPVersionNotSupported", "only HTTP/1.1 is spoken");
   }
+  if (!parser_->is_done() && !LimitBody()) {
+    return RefuseUnreadable(http::error::body_limit);
+  }
   if (!parser_->is_done() &&
       beast::iequals(parser_->get()[http::field::expect], "100-continue")) {
     return Write("HTTP/1.1 100 Continue\r\n\r\n", Then::kReadBody);
   }
   ReadBody();
+}
+
+// False: the body is said to be longer than its sender's may be.
+bool HttpConnection::LimitBody() {
+  if (shared_.handler.Knows(certificate_, Header(http::field::authorization))) {
+    return true;
+  }
+  parser_->body_limit(max_body_ = kMaxStrangersBody);
+  return parser_->content_length().value_or(0) <= max_body_;
 }
 
 void HttpConnection::ReadBody() {
@@ -227,7 +241,7 @@ void HttpConnection::RefuseUnreadable(Error error) {
   if (error == http::error::body_limit) {
     return Refuse(
         413, "RequestEntityTooLarge",
-        fmt::format("Request entity too large: limit is {}", kMaxBody));
+        fmt::format("Request entity too large: limit is {}", max_body_));
   }
   if (error == http::error::header_limit ||
       error == http::error::buffer_overflow) {

@@ -79,6 +79,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void AwaitRequest();
   void ReadHead();
   void OnHead(Error error);
+  bool LimitBody();
   void ReadBody();
   void OnRead(Error error);
   void Serve();
@@ -106,6 +107,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   // the chunks of a body and after them, is bounded by what fits in here.
   boost::beast::flat_buffer buffer_{size_t{128} << 10};
   std::optional<Parser> parser_;
+  size_t max_body_ = 0;    // of the request that is being read
   bool rejected_ = false;  // said the verification of its certificate
   ClientCertificate certificate_;
   HttpFaceOptions::Fault fault_;

@@ -342,6 +342,12 @@ absl::StatusOr<HttpAnswer> Answer(ApiServer& server,
 
 }  // namespace
 
+bool RequestHandler::Knows(const ClientCertificate& certificate,
+                           std::string_view authorization) const {
+  const auto user = CallerOf(server_, certificate, authorization, {});
+  return user.ok() && user->name != AnonymousUser().name;
+}
+
 HttpAnswer RequestHandler::Handle(const HttpQuestion& question) const {
   auto answer = Answer(server_, question);
   if (answer.ok()) return *std::move(answer);

@@ -49,6 +49,10 @@ class RequestHandler {
   // `server` must outlive this and the answers.
   explicit RequestHandler(ApiServer& server) : server_(server) {}
 
+  // Whether it is somebody: neither anonymous nor unauthorized.
+  bool Knows(const ClientCertificate& certificate,
+             std::string_view authorization) const;
+
   // Always answers; errors are Statuses in an encoding that the client accepts.
   HttpAnswer Handle(const HttpQuestion& question) const;
 

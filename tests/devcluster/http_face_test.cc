@@ -528,6 +528,26 @@ TEST_F(HttpFaceTest, WhatStandsBetweenChunksIsBoundedToo) {
   }
 }
 
+TEST_F(HttpFaceTest, OfWhomItDoesNotKnowItReadsOnlyASmallBody) {
+  const auto stranger = ServedCluster::StrangeAdmin();
+  for (const auto* identity :
+       {static_cast<const latchkey::IssuedIdentity*>(nullptr), &stranger}) {
+    for (const std::string body :
+         {"Content-Length: 100000\r\n\r\n",
+          "Expect: 100-continue\r\nContent-Length: 100000\r\n\r\n",
+          "Transfer-Encoding: chunked\r\n\r\n186a0\r\n"}) {
+      auto client = ConnectAs(identity);
+      client->Send(
+          fmt::format("POST {} HTTP/1.1\r\nHost: x\r\n"
+                      "Authorization: Bearer no.token\r\n{}",
+                      kSecrets, body));
+      const RawResponse answer = client->Read();
+      EXPECT_EQ(answer.code, 413) << body;
+      EXPECT_THAT(answer.body, HasSubstr("limit is 65536"));
+    }
+  }
+}
+
 TEST_F(HttpFaceTest, AClientThatIsTooSlowIsHungUpOn) {
   Serve({.read_timeout = absl::Milliseconds(200)});
   for (const char* part : {"GET / HTTP/1.1\r\nHost",
