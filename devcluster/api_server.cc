@@ -147,6 +147,7 @@ class ApiServer::Impl {
         options_(std::move(options)),
         authorizer_(options_.stock_approver) {}
 
+  absl::Time Now() const { return clock_.Now(); }
   absl::StatusOr<User> AuthenticateToken(std::string_view token) const {
     return AuthenticateBootstrapToken(store_, clock_, token);
   }
@@ -435,6 +436,8 @@ absl::StatusOr<std::unique_ptr<ApiWatch>> ApiServer::Impl::Watch(
 ApiServer::ApiServer(ObjectStore& store, const Clock& clock, Options options)
     : impl_(std::make_unique<Impl>(store, clock, std::move(options))) {}
 ApiServer::~ApiServer() = default;
+
+absl::Time ApiServer::Now() const { return impl_->Now(); }
 
 absl::StatusOr<User> ApiServer::AuthenticateToken(
     std::string_view token) const {

@@ -82,6 +82,9 @@ class ApiServer {
   ApiServer(ObjectStore& store, const Clock& clock, Options options);
   ~ApiServer();
 
+  // By its clock.
+  absl::Time Now() const;
+
   // The user of a bearer token; kUnauthenticated for every token that is not a
   // good bootstrap token, with no reason why.
   absl::StatusOr<User> AuthenticateToken(std::string_view token) const;

@@ -32,10 +32,11 @@ std::string_view BearerToken(std::string_view header) {
 absl::StatusOr<User> Authenticate(const ApiServer& server,
                                   const ClientCertificate& certificate,
                                   std::string_view authorization) {
-  if (certificate.user) return *certificate.user;
+  const bool expired = server.Now() > certificate.not_after;
+  if (certificate.user && !expired) return *certificate.user;
   const std::string_view token = BearerToken(authorization);
   if (!token.empty()) return server.AuthenticateToken(token);
-  if (certificate.rejected) return UnauthorizedError();
+  if (certificate.rejected || expired) return UnauthorizedError();
   return AnonymousUser();
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include "devcluster/api_server.h"
 #include "devcluster/user.h"
@@ -21,6 +22,8 @@ struct ClientCertificate {
   bool rejected = false;
   // Whom it names, if we do.
   std::optional<User> user;
+  // Until then: a connection may outlive it.
+  absl::Time not_after = absl::InfiniteFuture();
 };
 
 // The headers Impersonate-...
@@ -31,9 +34,9 @@ struct Impersonation {
   bool more = false;
 };
 
-// The user that `server` is to see. A good certificate goes before a token; of
-// no good one and no good token it is kUnauthenticated, and of neither it is
-// the anonymous user.
+// The user that `server` is to see. A good certificate, not past its time, goes
+// before a token; of no good one and no good token it is kUnauthenticated, and
+// of neither it is the anonymous user.
 //
 // Who may impersonate users and groups is then whom he names, without his own
 // groups; who may not is kPermissionDenied. Uids and extra attributes are

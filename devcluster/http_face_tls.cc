@@ -86,10 +86,11 @@ ClientCertificate ClientCertificateOf(SSL* connection, bool rejected) {
   const long size = BIO_get_mem_data(bio.get(), &text);
   const auto parsed = Certificate::ParseAll({text, static_cast<size_t>(size)});
   if (!parsed.ok()) return {.rejected = true};
-  auto user = UserOfCertificate(parsed->front());
+  ClientCertificate certificate{.not_after = parsed->front().not_after};
   // Nobody, as kube-apiserver has it, and no error.
-  if (!user.ok()) return {};
-  return {.user = *std::move(user)};
+  auto user = UserOfCertificate(parsed->front());
+  if (user.ok()) certificate.user = *std::move(user);
+  return certificate;
 }
 
 }  // namespace latchkey

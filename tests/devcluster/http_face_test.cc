@@ -111,6 +111,15 @@ TEST_F(HttpFaceTest, AStrangersCertificateIsUnauthorizedAndNotHungUpOn) {
   EXPECT_EQ(StatusOfBody(answer).reason(), "Unauthorized");
 }
 
+TEST_F(HttpFaceTest, ACertificateDoesNotOutliveItselfInAnOpenConnection) {
+  auto client = Connect();
+  EXPECT_EQ(client->Exchange("GET", kSecrets).code, 200);
+  cluster().clock().Advance(absl::Hours(2));
+  const RawResponse answer = client->Exchange("GET", kSecrets);
+  EXPECT_EQ(answer.code, 401);
+  EXPECT_EQ(StatusOfBody(answer).reason(), "Unauthorized");
+}
+
 TEST_F(HttpFaceTest, ATokenThatIsNoneIsUnauthorizedUnlessACertificateIsGood) {
   const auto ask = [](RawHttpsClient& client) {
     return client

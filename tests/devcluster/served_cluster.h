@@ -3,6 +3,8 @@
 #ifndef LATCHKEY_TESTS_DEVCLUSTER_SERVED_CLUSTER_H_
 #define LATCHKEY_TESTS_DEVCLUSTER_SERVED_CLUSTER_H_
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -25,6 +27,20 @@
 
 namespace latchkey_testing {
 
+// The time as it is, or as much later as a test wants.
+class EarlyClock final : public latchkey::Clock {
+ public:
+  absl::Time Now() const override {
+    return absl::Now() + absl::Seconds(ahead_seconds_.load());
+  }
+  void Advance(absl::Duration by) {
+    ahead_seconds_ += absl::ToInt64Seconds(by);
+  }
+
+ private:
+  std::atomic<int64_t> ahead_seconds_ = 0;
+};
+
 class ServedCluster {
  public:
   explicit ServedCluster(latchkey::HttpFaceOptions options = {})
@@ -42,6 +58,7 @@ class ServedCluster {
   }
 
   latchkey::ApiServer& api() { return api_; }
+  EarlyClock& clock() { return clock_; }
   latchkey::ObjectStore& store() { return *store_; }
   uint16_t port() const { return face_->port(); }
   std::string url() const {
@@ -113,7 +130,7 @@ class ServedCluster {
     return *std::move(issued);
   }
 
-  const latchkey::SystemClock clock_;
+  EarlyClock clock_;
   const latchkey::CertificateAuthority ca_;
   const std::unique_ptr<latchkey::ObjectStore> store_ =
       latchkey::MakeMemoryObjectStore();
