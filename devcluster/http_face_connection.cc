@@ -1,6 +1,7 @@
 #include "devcluster/http_face_connection.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <exception>
 #include <utility>
@@ -210,7 +211,7 @@ void HttpConnection::OnHead(Error error) {
   }
   if (!parser_->is_done() &&
       beast::iequals(parser_->get()[http::field::expect], "100-continue")) {
-    return Write("HTTP/1.1 100 Continue\r\n\r\n", Then::kReadBody);
+    return Write("HTTP/1.1 100 Continue\r\n\r\n", "", Then::kReadBody);
   }
   ReadBody();
 }
@@ -312,25 +313,31 @@ void HttpConnection::ServeNow() {
 
 void HttpConnection::Send(HttpAnswer answer, bool close) {
   const bool is_watch = answer.watch != nullptr;
-  std::string bytes = HeadOf(answer, close || is_watch);
+  std::string head = HeadOf(answer, close || is_watch);
   // HEAD is answered like the GET that it stands for, less the body.
-  if (parser_->get().method() != http::verb::head) bytes += answer.body;
+  if (parser_->get().method() == http::verb::head) answer.body.clear();
   watch_ = std::move(answer.watch);
-  Write(std::move(bytes), is_watch ? Then::kWatch
-                          : close  ? Then::kClose
-                                   : Then::kReadNext);
+  Write(std::move(head), std::move(answer.body),
+        is_watch ? Then::kWatch
+        : close  ? Then::kClose
+                 : Then::kReadNext);
 }
 
-void HttpConnection::Write(std::string bytes, Then then) {
-  output_ = std::move(bytes);
+void HttpConnection::Write(std::string head, std::string body, Then then) {
+  head_ = std::move(head);
+  body_ = std::move(body);
   if (fault_.cut_after) {
-    output_.resize(std::min(output_.size(), *fault_.cut_after));
-    *fault_.cut_after -= output_.size();
+    for (std::string* part : {&head_, &body_}) {
+      part->resize(std::min(part->size(), *fault_.cut_after));
+      *fault_.cut_after -= part->size();
+    }
   }
   writing_ = true;
   stream_.next_layer().expires_after(
       absl::ToChronoMilliseconds(shared_.options.read_timeout));
-  asio::async_write(stream_, asio::buffer(output_),
+  const std::array<asio::const_buffer, 2> output = {asio::buffer(head_),
+                                                    asio::buffer(body_)};
+  asio::async_write(stream_, output,
                     [self = shared_from_this(), then](Error error, size_t) {
                       self->OnWritten(error, then);
                     });
@@ -338,7 +345,8 @@ void HttpConnection::Write(std::string bytes, Then then) {
 
 void HttpConnection::OnWritten(Error error, Then then) {
   writing_ = false;
-  output_ = std::string();
+  head_ = std::string();
+  body_ = std::string();
   if (error || fault_.cut_after == 0U) {
     DropWatch();
     return Cut();
@@ -432,14 +440,15 @@ void HttpConnection::SendChanges() {
   if (watch_ == nullptr || writing_) return;
   std::string frames;
   watch_over_ |= !watch_->Read(kChunk, frames);
-  std::string bytes;
+  std::string size;
   if (!frames.empty()) {
-    bytes = fmt::format("{:x}\r\n", frames.size());
-    bytes.append(frames).append("\r\n");
+    size = fmt::format("{:x}\r\n", frames.size());
+    frames += "\r\n";
   }
-  if (watch_over_) bytes.append("0\r\n\r\n");
-  if (bytes.empty()) return;
-  Write(std::move(bytes), watch_over_ ? Then::kClose : Then::kPump);
+  if (watch_over_) frames += "0\r\n\r\n";
+  if (frames.empty()) return;
+  Write(std::move(size), std::move(frames),
+        watch_over_ ? Then::kClose : Then::kPump);
 }
 
 void HttpConnection::EndWatch() {

@@ -87,7 +87,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Refuse(int code, std::string_view reason, std::string_view message);
   void RefuseUnreadable(Error error);
   void Send(HttpAnswer answer, bool close);
-  void Write(std::string bytes, Then then);
+  // `head`, then `body`: two, so that a large one is not copied for it.
+  void Write(std::string head, std::string body, Then then);
   void OnWritten(Error error, Then then);
   void Close();
   void Cut();
@@ -111,7 +112,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool rejected_ = false;  // said the verification of its certificate
   ClientCertificate certificate_;
   HttpFaceOptions::Fault fault_;
-  std::string output_;  // being written
+  std::string head_, body_;  // being written
 
   std::shared_ptr<WatchWaker> waker_;
   std::unique_ptr<WatchBody> watch_;

@@ -728,6 +728,7 @@ TEST_F(HttpFaceTest, FaultsReplaceCutAndDelayAnswers) {
        {.code = 429, .retry_after_seconds = 3}},
       {std::string(kSecrets) + "?applied", {.apply = true, .code = 500}},
       {std::string(kSecrets) + "?cut", {.apply = true, .cut_after = 20}},
+      {std::string(kSecrets) + "?torn", {.cut_after = 300}},
       {std::string(kSecrets) + "?lost", {.cut_after = 0}},
       {std::string(kSecrets) + "?late", {.delay = absl::Milliseconds(50)}}};
   Serve({.fault_hook = [&faults](std::string_view, std::string_view target) {
@@ -752,6 +753,10 @@ TEST_F(HttpFaceTest, FaultsReplaceCutAndDelayAnswers) {
   EXPECT_TRUE(exists("applied"));
   EXPECT_EQ(post("cut").code, 0);
   EXPECT_TRUE(exists("cut"));
+  const RawResponse torn = post("torn");
+  EXPECT_EQ(torn.code, 201);
+  EXPECT_THAT(torn.body, StartsWith("{"));
+  EXPECT_LT(torn.body.size(), 300U);
   EXPECT_EQ(post("lost").code, 0);
   EXPECT_FALSE(exists("lost"));
   EXPECT_EQ(post("late").code, 201);
