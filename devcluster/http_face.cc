@@ -1,5 +1,8 @@
 #include "devcluster/http_face.h"
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <thread>
@@ -26,6 +29,13 @@ using Error = boost::system::error_code;
 // After an accept that failed for lack of something, such as descriptors.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
+size_t MaxConnections(const HttpFaceOptions& options) {
+  const auto wanted = static_cast<size_t>(options.max_connections);
+  rlimit descriptors{};
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0) return wanted;
+  return std::min<size_t>(wanted, descriptors.rlim_cur / 2);
+}
+
 }  // namespace
 
 class HttpFace::Impl {
@@ -33,6 +43,7 @@ class HttpFace::Impl {
   Impl(ApiServer& server, HttpFaceOptions options,
        std::unique_ptr<asio::ssl::context> tls)
       : options_(std::move(options)),
+        max_connections_(MaxConnections(options_)),
         handler_(server),
         tls_(std::move(tls)),
         acceptor_(context_),
@@ -121,7 +132,7 @@ class HttpFace::Impl {
   // One too many is closed before it costs anything: a Status would cost a
   // handshake.
   void Admit(asio::ip::tcp::socket socket) {
-    if (connections_.size() >= static_cast<size_t>(options_.max_connections)) {
+    if (connections_.size() >= max_connections_) {
       return;
     }
     const auto strand = socket.get_executor();
@@ -132,6 +143,7 @@ class HttpFace::Impl {
   }
 
   const HttpFaceOptions options_;
+  const size_t max_connections_;
   const RequestHandler handler_;
   const std::unique_ptr<asio::ssl::context> tls_;
   // The connections live in the context's queues: they must find this until the

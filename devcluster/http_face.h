@@ -40,6 +40,8 @@ struct HttpFaceOptions {
   std::string client_ca_pem;
 
   int threads = 2;
+  // Fewer if they would take more than half of the descriptors that the process
+  // may have when the face starts.
   int max_connections = 2000;
   // For a handshake, for a request to arrive once it has begun, and for an
   // answer, or what a watch has to tell, to be taken.

@@ -1,5 +1,7 @@
 #include "devcluster/http_face.h"
 
+#include <sys/resource.h>
+
 #include <map>
 #include <optional>
 #include <string>
@@ -579,6 +581,22 @@ TEST_F(HttpFaceTest, OneConnectionTooManyIsClosed) {
     return RawHttpsClient::Connect(cluster().port(), cluster().ca_pem()) !=
            nullptr;
   }));
+}
+
+TEST_F(HttpFaceTest, HalfOfTheDescriptorsAreForOthers) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = 64;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  Serve();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+
+  std::vector<std::unique_ptr<RawHttpsClient>> clients;
+  for (int i = 0; i < 32; ++i) clients.push_back(Connect());
+  EXPECT_EQ(RawHttpsClient::Connect(cluster().port(), cluster().ca_pem()),
+            nullptr);
+  EXPECT_EQ(clients[0]->Exchange("GET", "/healthz").body, "ok");
 }
 
 TEST_F(HttpFaceTest, APortThatIsTakenIsNamed) {
