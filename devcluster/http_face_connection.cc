@@ -30,6 +30,8 @@ constexpr size_t kMaxBody = 3 << 20;
 // Of those whom nobody knows: they get no more than an answer.
 constexpr size_t kMaxStrangersBody = 64 << 10;
 constexpr size_t kReadAtOnce = 8 << 10;
+// During a watch, when nothing is expected; there may be thousands of them.
+constexpr size_t kDiscardAtOnce = 1 << 10;
 // Frames of a watch in one chunk; a larger object is one chunk all the same.
 constexpr size_t kChunk = 64 << 10;
 // Between requests.
@@ -415,7 +417,7 @@ void HttpConnection::StartWatch() {
 void HttpConnection::AwaitHangup() {
   buffer_.clear();
   awaiting_hangup_ = true;
-  stream_.async_read_some(buffer_.prepare(1),
+  stream_.async_read_some(buffer_.prepare(kDiscardAtOnce),
                           [self = shared_from_this()](Error error, size_t) {
                             self->awaiting_hangup_ = false;
                             if (self->watch_ == nullptr) return;
