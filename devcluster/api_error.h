@@ -6,8 +6,10 @@
 #define LATCHKEY_DEVCLUSTER_API_ERROR_H_
 
 #include <cstddef>
+#include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <absl/status/status.h>
@@ -48,13 +50,40 @@ absl::Status MethodNotSupportedError();
 absl::Status ServerError(std::string_view why);
 
 // One finding of validation, e.g. {"FieldValueRequired", "Required value: ...",
-// "spec.usages"}; all findings of an object are reported at once (422).
+// "spec.usages"}; the findings of an object are reported at once (422).
 struct FieldError {
   std::string reason;
   std::string message;
   std::string field;
 };
-using FieldErrors = std::vector<FieldError>;
+
+// The first findings; what is found after kMax of them is dropped, so that a
+// large object with a million mistakes costs no more than one with a few. Who
+// checks a list that a request made as long as it liked stops when this is
+// full().
+class FieldErrors {
+ public:
+  static constexpr size_t kMax = 32;
+
+  FieldErrors() = default;
+  FieldErrors(std::initializer_list<FieldError> findings) {
+    for (const FieldError& finding : findings) push_back(finding);
+  }
+
+  void push_back(FieldError finding) {
+    if (!full()) findings_.push_back(std::move(finding));
+  }
+  void Append(FieldErrors more) {
+    for (FieldError& finding : more.findings_) push_back(std::move(finding));
+  }
+  bool full() const { return findings_.size() >= kMax; }
+  bool empty() const { return findings_.empty(); }
+  auto begin() const { return findings_.begin(); }
+  auto end() const { return findings_.end(); }
+
+ private:
+  std::vector<FieldError> findings_;
+};
 
 // `detail` may be empty. Values are quoted: never that of a secret.
 FieldError RequiredField(std::string_view field, std::string_view detail);

@@ -124,7 +124,7 @@ FieldErrors CheckUsages(const kubernetes::CertificateSigningRequestSpec& spec) {
   if (spec.usages().empty()) return {RequiredField(kField, "")};
   FieldErrors errors;
   std::set<std::string_view> seen;
-  for (int i = 0; i < spec.usages_size(); ++i) {
+  for (int i = 0; i < spec.usages_size() && !errors.full(); ++i) {
     const std::string field = fmt::format("{}[{}]", kField, i);
     const std::string& usage = spec.usages(i);
     if (!Contains(kUsages, usage)) {
@@ -175,12 +175,10 @@ FieldErrors CheckCondition(const CertificateSigningRequestCondition& condition,
 FieldErrors CheckConditions(const Conditions& conditions) {
   FieldErrors errors;
   std::set<std::string_view> seen;
-  for (int i = 0; i < conditions.size(); ++i) {
+  for (int i = 0; i < conditions.size() && !errors.full(); ++i) {
     const auto& condition = conditions[i];
     const std::string field = fmt::format("{}[{}]", kConditionsField, i);
-    for (FieldError& error : CheckCondition(condition, field)) {
-      errors.push_back(std::move(error));
-    }
+    errors.Append(CheckCondition(condition, field));
     const std::string& type = condition.type();
     if (!seen.insert(type).second) {
       errors.push_back(DuplicateField(field + ".type", type));
@@ -265,10 +263,8 @@ FieldErrors CheckNewCsr(const CertificateSigningRequest& csr) {
         csr.spec().request().empty() ? "null" : "\"<request data>\"",
         std::string(request.status().message())));
   }
-  for (FieldErrors& more : std::vector<FieldErrors>{
-           CheckUsages(csr.spec()), CheckSigner(csr.spec().signer_name())}) {
-    for (FieldError& error : more) errors.push_back(std::move(error));
-  }
+  errors.Append(CheckUsages(csr.spec()));
+  errors.Append(CheckSigner(csr.spec().signer_name()));
   if (csr.spec().has_expiration_seconds() &&
       csr.spec().expiration_seconds() < 600) {
     errors.push_back(InvalidLiteral(

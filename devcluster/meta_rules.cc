@@ -1,7 +1,8 @@
 #include "devcluster/meta_rules.h"
 
-#include <algorithm>
+#include <set>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -28,6 +29,7 @@ std::string LowerCase(std::string text) {
 
 void CheckLabels(const kubernetes::ObjectMeta& metadata, FieldErrors& errors) {
   for (const auto& [key, value] : metadata.labels()) {
+    if (errors.full()) return;
     if (auto complaint = CheckQualifiedName(key)) {
       errors.push_back(InvalidField("metadata.labels", key, *complaint));
     }
@@ -42,6 +44,7 @@ void CheckAnnotations(const kubernetes::ObjectMeta& metadata,
   size_t bytes = 0;
   for (const auto& [key, value] : metadata.annotations()) {
     bytes += key.size() + value.size();
+    if (errors.full()) return;
     if (auto complaint = CheckQualifiedName(LowerCase(key))) {
       errors.push_back(InvalidField("metadata.annotations", key, *complaint));
     }
@@ -53,7 +56,7 @@ void CheckAnnotations(const kubernetes::ObjectMeta& metadata,
 
 void CheckFinalizers(const kubernetes::ObjectMeta& metadata,
                      FieldErrors& errors) {
-  for (int i = 0; i < metadata.finalizers_size(); ++i) {
+  for (int i = 0; i < metadata.finalizers_size() && !errors.full(); ++i) {
     const std::string& finalizer = metadata.finalizers(i);
     const std::string field = fmt::format("metadata.finalizers[{}]", i);
     if (auto complaint = CheckQualifiedName(finalizer)) {
@@ -126,9 +129,11 @@ FieldErrors CheckMetaUpdate(const Resource& resource,
                             const kubernetes::ObjectMeta& sent) {
   FieldErrors errors = CheckMeta(resource, sent);
   if (before.has_deletion_timestamp()) {
+    const std::set<std::string_view> old(before.finalizers().begin(),
+                                         before.finalizers().end());
     for (const std::string& finalizer : sent.finalizers()) {
-      const auto& old = before.finalizers();
-      if (std::find(old.begin(), old.end(), finalizer) != old.end()) continue;
+      if (errors.full()) break;
+      if (old.contains(finalizer)) continue;
       errors.push_back(ForbiddenField(
           "metadata.finalizers",
           fmt::format("no new finalizers can be added if the object is being "

@@ -22,16 +22,13 @@ using kubernetes::Secret;
 constexpr size_t kMaxDataBytes = 1024 * 1024;
 constexpr char kImmutable[] = "field is immutable when `immutable` is set";
 
-void Append(FieldErrors more, FieldErrors& errors) {
-  for (FieldError& error : more) errors.push_back(std::move(error));
-}
-
 template <typename Map>
 size_t CheckDataKeys(const Map& data, std::string_view field,
                      FieldErrors& errors) {
   size_t bytes = 0;
   for (const auto& [key, value] : data) {
     bytes += value.size();
+    if (errors.full()) break;
     if (auto complaint = CheckConfigKey(key)) {
       errors.push_back(
           InvalidField(fmt::format("{}[{}]", field, key), key, *complaint));
@@ -59,6 +56,7 @@ FieldErrors CheckConfigMap(const ConfigMap& map) {
   const size_t bytes = CheckDataKeys(map.data(), "data", errors) +
                        CheckDataKeys(map.binary_data(), "binaryData", errors);
   for (const auto& [key, value] : map.binary_data()) {
+    if (errors.full()) break;
     if (!map.data().contains(key)) continue;
     errors.push_back(InvalidField(fmt::format("data[{}]", key), key,
                                   "duplicate of key present in binaryData"));
@@ -110,7 +108,7 @@ FieldErrors CheckSecretUpdate(const Secret& before, const Secret& after) {
       errors.push_back(ForbiddenField("data", kImmutable));
     }
   }
-  Append(CheckSecret(after), errors);
+  errors.Append(CheckSecret(after));
   return errors;
 }
 
@@ -128,7 +126,7 @@ FieldErrors CheckConfigMapUpdate(const ConfigMap& before,
       errors.push_back(ForbiddenField("binaryData", kImmutable));
     }
   }
-  Append(CheckConfigMap(after), errors);
+  errors.Append(CheckConfigMap(after));
   return errors;
 }
 
@@ -172,20 +170,20 @@ void PrepareNewObject(const User& user, Message& object) {
 FieldErrors CheckNewObject(const Resource& resource, const Message& object) {
   FieldErrors errors = CheckMeta(resource, ObjectMetaOf(object));
   if (const auto* secret = dynamic_cast<const Secret*>(&object)) {
-    Append(CheckSecret(*secret), errors);
+    errors.Append(CheckSecret(*secret));
   }
   if (const auto* map = dynamic_cast<const ConfigMap*>(&object)) {
-    Append(CheckConfigMap(*map), errors);
+    errors.Append(CheckConfigMap(*map));
   }
   if (const auto* lease = dynamic_cast<const Lease*>(&object)) {
-    Append(CheckLease(*lease), errors);
+    errors.Append(CheckLease(*lease));
   }
   if (const auto* event = dynamic_cast<const kubernetes::Event*>(&object)) {
-    Append(CheckEvent(*event), errors);
+    errors.Append(CheckEvent(*event));
   }
   if (const auto* csr =
           dynamic_cast<const CertificateSigningRequest*>(&object)) {
-    Append(CheckNewCsr(*csr), errors);
+    errors.Append(CheckNewCsr(*csr));
   }
   return errors;
 }
@@ -218,21 +216,21 @@ FieldErrors CheckUpdate(const Resource& resource, const Message& before,
   FieldErrors errors =
       CheckMetaUpdate(resource, ObjectMetaOf(before), ObjectMetaOf(after));
   if (const auto* lease = dynamic_cast<const Lease*>(&after)) {
-    Append(CheckLease(*lease), errors);
+    errors.Append(CheckLease(*lease));
   }
   if (const auto* secret = dynamic_cast<const Secret*>(&after)) {
-    Append(CheckSecretUpdate(static_cast<const Secret&>(before), *secret),
-           errors);
+    errors.Append(
+        CheckSecretUpdate(static_cast<const Secret&>(before), *secret));
   }
   if (const auto* map = dynamic_cast<const ConfigMap*>(&after)) {
-    Append(CheckConfigMapUpdate(static_cast<const ConfigMap&>(before), *map),
-           errors);
+    errors.Append(
+        CheckConfigMapUpdate(static_cast<const ConfigMap&>(before), *map));
   }
   if (const auto* csr =
           dynamic_cast<const CertificateSigningRequest*>(&after)) {
-    Append(CheckCsrUpdate(static_cast<const CertificateSigningRequest&>(before),
-                          *csr, subresource),
-           errors);
+    errors.Append(
+        CheckCsrUpdate(static_cast<const CertificateSigningRequest&>(before),
+                       *csr, subresource));
   }
   return errors;
 }

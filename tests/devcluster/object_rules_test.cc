@@ -115,6 +115,23 @@ TEST_F(ObjectRulesTest, ErrorsNameTheResourceAsTheRealServerDoes) {
                          "changes to the latest version and try again"));
 }
 
+// So that a large object full of mistakes takes no longer than a good one.
+TEST_F(ObjectRulesTest, OnlyTheFirstFindingsAreTold) {
+  Secret secret = NewSecret("a");
+  Csr csr = NewCsr("a");
+  for (int i = 0; i < 500'000; ++i) {
+    secret.mutable_metadata()->add_finalizers();
+    csr.mutable_spec()->add_usages();
+  }
+
+  for (const absl::Status& refused :
+       {Create(admin_, secret).status(), Create(admin_, csr).status()}) {
+    EXPECT_THAT(refused, IsApiError(422, HasSubstr("is invalid")));
+    EXPECT_EQ(latchkey::KubernetesStatusOf(refused).details().causes_size(),
+              32);
+  }
+}
+
 TEST_F(ObjectRulesTest, ThereAreFourNamespaces) {
   for (const char* name :
        {"default", "kube-system", "kube-public", "kube-node-lease"}) {
