@@ -171,6 +171,15 @@ absl::Status ServerError(std::string_view why) {
   return ApiError(Failure(500, "", why));
 }
 
+absl::Status TooLargeError() {
+  return ServerError("etcdserver: request is too large");
+}
+
+absl::Status StoreFullError() {
+  return ApiError(Failure(429, "TooManyRequests",
+                          "the store is full: delete objects to make room"));
+}
+
 FieldError RequiredField(std::string_view field, std::string_view detail) {
   return {"FieldValueRequired",
           detail.empty() ? "Required value"

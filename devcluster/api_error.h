@@ -49,6 +49,11 @@ absl::Status MethodNotSupportedError();
 // 500, of a mistake of the caller's for which upstream has no better code.
 absl::Status ServerError(std::string_view why);
 
+// 500 as well: etcd takes no object that large.
+absl::Status TooLargeError();
+// 429: the store is full.
+absl::Status StoreFullError();
+
 // One finding of validation, e.g. {"FieldValueRequired", "Required value: ...",
 // "spec.usages"}; the findings of an object are reported at once (422).
 struct FieldError {

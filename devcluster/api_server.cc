@@ -200,6 +200,11 @@ class ApiServer::Impl {
                                              const ObjectName& name,
                                              std::string_view subresource,
                                              const Message& sent);
+  // ObjectStore::Write(), with the API's errors but for kAborted.
+  absl::StatusOr<StoredObject> Write(const Resource& resource,
+                                     const ObjectName& name,
+                                     const StoredObject& expected,
+                                     std::unique_ptr<Message> object);
   // One attempt; kAborted if the object is no longer `before`.
   absl::StatusOr<StoredObject> UpdateOnce(const User& user,
                                           const ApiResource& resource,
@@ -327,8 +332,8 @@ absl::StatusOr<StoredObject> ApiServer::Impl::StoreNew(
       return std::make_shared<const StoredObjectData>(std::move(object),
                                                       store_.Revision());
     }
-    auto stored = store_.Write(resource.resource, name, nullptr,
-                               CopyAs(resource, *object));
+    auto stored =
+        Write(resource.resource, name, nullptr, CopyAs(resource, *object));
     if (!absl::IsAborted(stored.status())) return stored;
     if (!generated || attempt + 1 == kAttempts) {
       const StoredObject other = store_.Find(resource.resource, name);
@@ -336,6 +341,15 @@ absl::StatusOr<StoredObject> ApiServer::Impl::StoreNew(
                                 other != nullptr && IsDying(other));
     }
   }
+}
+
+absl::StatusOr<StoredObject> ApiServer::Impl::Write(
+    const Resource& resource, const ObjectName& name,
+    const StoredObject& expected, std::unique_ptr<Message> object) {
+  auto written = store_.Write(resource, name, expected, std::move(object));
+  if (absl::IsInvalidArgument(written.status())) return TooLargeError();
+  if (absl::IsResourceExhausted(written.status())) return StoreFullError();
+  return written;
 }
 
 absl::StatusOr<StoredObject> ApiServer::Impl::Get(
@@ -397,7 +411,7 @@ absl::StatusOr<StoredObject> ApiServer::Impl::UpdateOnce(
   if (metadata.has_deletion_timestamp() && metadata.finalizers().empty()) {
     updated = nullptr;
   }
-  return store_.Write(resource.resource, name, before, std::move(updated));
+  return Write(resource.resource, name, before, std::move(updated));
 }
 
 absl::StatusOr<StoredObject> ApiServer::Impl::Delete(
@@ -417,14 +431,14 @@ absl::StatusOr<StoredObject> ApiServer::Impl::DeleteOnce(
     const StoredObject& before) {
   const kubernetes::ObjectMeta& metadata = ObjectMetaOf(before->message());
   if (metadata.finalizers().empty()) {
-    return store_.Write(resource.resource, name, before, nullptr);
+    return Write(resource.resource, name, before, nullptr);
   }
   if (metadata.has_deletion_timestamp()) return before;
   std::unique_ptr<Message> marked = CopyAs(resource, before->message());
   kubernetes::ObjectMeta& mark = MutableObjectMetaOf(*marked);
   *mark.mutable_deletion_timestamp() = ToKubernetesTime(clock_.Now());
   mark.set_deletion_grace_period_seconds(0);
-  return store_.Write(resource.resource, name, before, std::move(marked));
+  return Write(resource.resource, name, before, std::move(marked));
 }
 
 absl::StatusOr<std::unique_ptr<ApiWatch>> ApiServer::Impl::Watch(

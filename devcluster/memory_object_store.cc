@@ -23,6 +23,19 @@ std::unique_ptr<Message> CopyOf(const Message& message) {
   return copy;
 }
 
+// What an object takes of Options::total_bytes. The empty message and its place
+// in the map are not for nothing either.
+size_t CostOf(const StoredObject& object) {
+  constexpr size_t kOverhead = 512;
+  return object == nullptr ? 0 : object->encoded().size() + kOverhead;
+}
+
+// What only the history holds for the sake of this change: `after` is in the
+// store, or is what a later change found.
+size_t HistoryCostOf(const StoreChange& change) {
+  return CostOf(change.before);
+}
+
 }  // namespace
 
 StoredObjectData::StoredObjectData(std::unique_ptr<const Message> message,
@@ -37,7 +50,10 @@ MemoryObjectStore::MemoryObjectStore(const Options& options, Content content,
       journal_(std::move(journal)),
       revision_(content.revision),
       objects_(std::move(content.objects)),
-      forgotten_(content.revision) {}
+      forgotten_(content.revision) {
+  const MutexLock lock(mutex_);
+  for (const auto& [key, object] : objects_) total_bytes_ += CostOf(object);
+}
 
 int64_t MemoryObjectStore::Revision() const {
   const MutexLock lock(mutex_);
@@ -72,6 +88,7 @@ absl::StatusOr<StoredObject> MemoryObjectStore::Write(
         AtRevision(removes ? CopyOf(expected->message()) : std::move(object),
                    change.revision);
     if (!removes) change.after = answer;
+    LATCHKEY_RETURN_IF_ERROR(CheckRoom(change.before, change.after));
     if (journal_ != nullptr) {
       LATCHKEY_RETURN_IF_ERROR(journal_->Record(change));
     }
@@ -81,18 +98,41 @@ absl::StatusOr<StoredObject> MemoryObjectStore::Write(
   return answer;
 }
 
+absl::Status MemoryObjectStore::CheckRoom(const StoredObject& before,
+                                          const StoredObject& after) const {
+  if (after != nullptr && after->encoded().size() > options_.object_bytes) {
+    return absl::InvalidArgumentError("the object is too large");
+  }
+  const size_t freed = CostOf(before);
+  const size_t taken = CostOf(after);
+  const MutexLock lock(mutex_);
+  if (taken <= freed || total_bytes_ - freed + taken <= options_.total_bytes) {
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError("the store is full");
+}
+
 void MemoryObjectStore::Apply(StoreChange change) {
   Key key{change.plural, change.name.name_space, change.name.name};
   const MutexLock lock(mutex_);
   revision_ = change.revision;
+  total_bytes_ += CostOf(change.after);
+  total_bytes_ -= CostOf(change.before);
   if (change.after == nullptr) {
     objects_.erase(key);
   } else {
     objects_[std::move(key)] = change.after;
   }
+  Remember(std::move(change));
+}
+
+void MemoryObjectStore::Remember(StoreChange change) {
+  history_bytes_ += HistoryCostOf(change);
   history_.push_back(std::move(change));
-  while (history_.size() > options_.history) {
+  while (history_.size() > options_.history ||
+         history_bytes_ > options_.history_bytes) {
     forgotten_ = history_.front().revision;
+    history_bytes_ -= HistoryCostOf(history_.front());
     history_.pop_front();
   }
 }
@@ -165,6 +205,7 @@ void MemoryObjectStore::ForgetHistory() {
     // It need not last: nothing was written at it.
     forgotten_ = ++revision_;
     history_.clear();
+    history_bytes_ = 0;
   }
   listeners_.CallAll();
 }

@@ -68,8 +68,12 @@ class MemoryObjectStore final : public ObjectStore {
   void ForgetHistory() override;
 
  private:
+  // Whether there is room for `after` in place of `before`; both may be null.
+  absl::Status CheckRoom(const StoredObject& before,
+                         const StoredObject& after) const;
   // Makes the change that the journal has.
   void Apply(StoreChange change);
+  void Remember(StoreChange change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckKnown(int64_t revision) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -83,6 +87,8 @@ class MemoryObjectStore final : public ObjectStore {
   int64_t revision_ ABSL_GUARDED_BY(mutex_);
   std::map<Key, StoredObject> objects_ ABSL_GUARDED_BY(mutex_);
   std::deque<StoreChange> history_ ABSL_GUARDED_BY(mutex_);
+  size_t total_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t history_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   // Changes up to this revision are not in the history.
   int64_t forgotten_ ABSL_GUARDED_BY(mutex_);
   Listeners listeners_;

@@ -56,6 +56,14 @@ class ObjectStore {
   struct Options {
     // How many changes are remembered; a watch from before is too old.
     size_t history = 10'000;
+    // The bytes of the objects that only the history still holds; more, and it
+    // is shorter than that.
+    size_t history_bytes = size_t{64} << 20;
+    // Of one encoded object; etcd's limit of a request.
+    size_t object_bytes = 3 * (size_t{1} << 19);
+    // Of all encoded objects together, each with some bytes for what it costs
+    // to keep one at all.
+    size_t total_bytes = size_t{512} << 20;
   };
 
   ObjectStore() = default;
@@ -73,7 +81,9 @@ class ObjectStore {
   // The object's metadata.resourceVersion becomes the revision of the write,
   // which is the answer; of a delete, the answer is the object as it was, at
   // the revision of the delete. Once it has answered, the write is durable,
-  // where the store is. kInternal: the store failed and takes no more writes.
+  // where the store is. kInvalidArgument: the object is too large.
+  // kResourceExhausted: the store is full, and takes only what does not grow
+  // it. kInternal: the store failed and takes no more writes.
   virtual absl::StatusOr<StoredObject> Write(
       const Resource& resource, const ObjectName& name,
       const StoredObject& expected,

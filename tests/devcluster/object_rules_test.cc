@@ -132,6 +132,29 @@ TEST_F(ObjectRulesTest, OnlyTheFirstFindingsAreTold) {
   }
 }
 
+TEST_F(ObjectRulesTest, AnObjectThatEtcdWouldNotTakeIsRefused) {
+  Lease lease;
+  lease.mutable_metadata()->set_namespace_("kube-node-lease");
+  lease.mutable_metadata()->set_name("a");
+  lease.mutable_spec()->set_holder_identity(std::string(1'600'000, 'x'));
+
+  EXPECT_THAT(Create(admin_, lease),
+              IsApiError(500, "etcdserver: request is too large"));
+}
+
+TEST_F(ObjectRulesTest, AFullStoreSaysSo) {
+  const auto store = latchkey::MakeMemoryObjectStore({.total_bytes = 1000});
+  latchkey::ApiServer api(*store, clock_);
+  const auto create = [&](const char* name) {
+    return api.Create(admin_, latchkey::kSecrets, "kube-system",
+                      NewSecret(name));
+  };
+  ASSERT_THAT(create("a"), IsOk());
+
+  EXPECT_THAT(create("b"), IsApiError(429, HasSubstr("the store is full")));
+  EXPECT_THAT(create("b"), StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
 TEST_F(ObjectRulesTest, ThereAreFourNamespaces) {
   for (const char* name :
        {"default", "kube-system", "kube-public", "kube-node-lease"}) {

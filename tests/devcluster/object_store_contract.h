@@ -1,8 +1,9 @@
 // What every ObjectStore must do. A suite gives a factory:
 //
 //   struct MyStore {
-//     // An empty store that remembers so many changes.
-//     std::unique_ptr<latchkey::ObjectStore> Open(size_t history);
+//     // An empty store.
+//     std::unique_ptr<latchkey::ObjectStore> Open(
+//         const latchkey::ObjectStore::Options& options);
 //   };
 //   INSTANTIATE_TYPED_TEST_SUITE_P(My, ObjectStoreContract, MyStore);
 
@@ -72,7 +73,11 @@ class ObjectStoreContract : public ::testing::Test {
   }
 
   Factory factory_;
-  std::unique_ptr<latchkey::ObjectStore> store_ = factory_.Open(8);
+  std::unique_ptr<latchkey::ObjectStore> store_ =
+      factory_.Open({.history = 8,
+                     .history_bytes = 10'000,
+                     .object_bytes = 8000,
+                     .total_bytes = 20'000});
   const ObjectName a_{"kube-system", "a"};
   const ObjectName b_{"kube-system", "b"};
 };
@@ -207,6 +212,53 @@ TYPED_TEST_P(ObjectStoreContract, OldHistoryIsForgotten) {
               StatusIs(absl::StatusCode::kOutOfRange));
 }
 
+TYPED_TEST_P(ObjectStoreContract, AHistoryOfLargeObjectsIsShorter) {
+  const std::string large(4000, 'x');
+  this->Put(this->a_, large);
+  const int64_t start = this->store_->Revision();
+  for (int i = 0; i < 3; ++i) this->Put(this->a_, large);
+
+  EXPECT_THAT(this->store_->ChangesAfter(start, 100),
+              StatusIs(absl::StatusCode::kOutOfRange));
+  EXPECT_THAT(this->store_->ChangesAfter(start + 1, 100),
+              IsOkAndHolds(::testing::SizeIs(2)));
+}
+
+TYPED_TEST_P(ObjectStoreContract, AnObjectThatIsTooLargeIsRefused) {
+  const int64_t revision = this->store_->Revision();
+
+  EXPECT_THAT(
+      this->store_->Write(latchkey::kSecrets, this->a_, nullptr,
+                          MakeStoredSecret(this->a_, std::string(8000, 'x'))),
+      StatusIs(absl::StatusCode::kInvalidArgument));
+
+  EXPECT_EQ(this->store_->Revision(), revision);
+  EXPECT_EQ(this->store_->Find(latchkey::kSecrets, this->a_), nullptr);
+}
+
+TYPED_TEST_P(ObjectStoreContract, AFullStoreTakesOnlyWhatDoesNotGrowIt) {
+  const std::string large(7000, 'x');
+  this->Put(this->a_, large);
+  this->Put(this->b_, large);
+  const latchkey::ObjectName c{"kube-system", "c"};
+  this->Put(c, "x");
+  const auto write = [&](const latchkey::ObjectName& name,
+                         const std::string& value) {
+    return this->store_
+        ->Write(latchkey::kSecrets, name,
+                this->store_->Find(latchkey::kSecrets, name),
+                MakeStoredSecret(name, value))
+        .status();
+  };
+
+  EXPECT_THAT(write({"kube-system", "d"}, large),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(write(c, large), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(write(this->a_, std::string(7000, 'y')), IsOk());
+  this->Remove(this->b_);
+  EXPECT_THAT(write(c, large), IsOk());
+}
+
 TYPED_TEST_P(ObjectStoreContract, ForgettingTheHistoryKeepsTheObjects) {
   this->Put(this->a_, "1");
   const int64_t before = this->store_->Revision();
@@ -243,16 +295,15 @@ TYPED_TEST_P(ObjectStoreContract, AListenerMayReadTheStore) {
   EXPECT_EQ(seen, written->revision());
 }
 
-REGISTER_TYPED_TEST_SUITE_P(ObjectStoreContract, EveryWriteIsTheNextRevision,
-                            AnObjectCarriesItsRevision,
-                            AWriteAssertsWhatItReplaces, OneOfManyWritersWins,
-                            ASnapshotIsOfOneKindInTheOrderOfNames,
-                            ASnapshotShowsAnEarlierState,
-                            ASnapshotOfTheFutureIsOutOfRange,
-                            ChangesTellWhatWasAndWhatIs, OldHistoryIsForgotten,
-                            ForgettingTheHistoryKeepsTheObjects,
-                            AListenerHearsOfEachWriteUntilItIsGone,
-                            AListenerMayReadTheStore);
+REGISTER_TYPED_TEST_SUITE_P(
+    ObjectStoreContract, EveryWriteIsTheNextRevision,
+    AnObjectCarriesItsRevision, AWriteAssertsWhatItReplaces,
+    OneOfManyWritersWins, ASnapshotIsOfOneKindInTheOrderOfNames,
+    ASnapshotShowsAnEarlierState, ASnapshotOfTheFutureIsOutOfRange,
+    ChangesTellWhatWasAndWhatIs, OldHistoryIsForgotten,
+    AHistoryOfLargeObjectsIsShorter, AnObjectThatIsTooLargeIsRefused,
+    AFullStoreTakesOnlyWhatDoesNotGrowIt, ForgettingTheHistoryKeepsTheObjects,
+    AListenerHearsOfEachWriteUntilItIsGone, AListenerMayReadTheStore);
 
 }  // namespace latchkey_testing
 

@@ -17,16 +17,17 @@ using latchkey::ObjectName;
 using latchkey::OpenObjectDatabase;
 
 struct MemoryStore {
-  static std::unique_ptr<latchkey::ObjectStore> Open(size_t history) {
-    return latchkey::MakeMemoryObjectStore({.history = history});
+  static std::unique_ptr<latchkey::ObjectStore> Open(
+      const latchkey::ObjectStore::Options& options) {
+    return latchkey::MakeMemoryObjectStore(options);
   }
 };
 
 struct DatabaseStore {
   TempDir dir;
-  std::unique_ptr<latchkey::ObjectStore> Open(size_t history) const {
-    return OpenObjectDatabase(dir.File("objects.db"), {.history = history})
-        .value();
+  std::unique_ptr<latchkey::ObjectStore> Open(
+      const latchkey::ObjectStore::Options& options) const {
+    return OpenObjectDatabase(dir.File("objects.db"), options).value();
   }
 };
 
@@ -84,6 +85,16 @@ TEST_F(ObjectDatabaseTest, IsAsItWasWhenOpenedAgain) {
   EXPECT_THAT(store->ChangesAfter(revision, 1), IsOk());
   EXPECT_THAT(store->ChangesAfter(revision - 1, 1),
               StatusIs(absl::StatusCode::kOutOfRange));
+}
+
+TEST_F(ObjectDatabaseTest, WhatIsThereCountsWhenOpenedAgain) {
+  Put(*MustOpen(), name_, std::string(4000, 'x'));
+
+  const auto store = OpenObjectDatabase(Path(), {.total_bytes = 5000}).value();
+
+  EXPECT_THAT(store->Write(latchkey::kSecrets, {"default", "b"}, nullptr,
+                           MakeStoredSecret({"default", "b"}, "x")),
+              StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
 TEST_F(ObjectDatabaseTest, IsForItsOwnerOnly) {
