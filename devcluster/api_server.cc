@@ -151,6 +151,7 @@ class ApiServer::Impl {
   absl::StatusOr<User> AuthenticateToken(std::string_view token) const {
     return AuthenticateBootstrapToken(store_, clock_, token);
   }
+  absl::Status Health() const { return store_.Health(); }
   const Authorizer& authorizer() const { return authorizer_; }
   WatchSignals& signals() { return signals_; }
 
@@ -540,6 +541,8 @@ bool ApiServer::MayAccessPath(const User& user, std::string_view verb,
   return impl_->authorizer().Allows(
       user, {.verb = std::string(verb), .path = std::string(path)});
 }
+
+absl::Status ApiServer::Health() const { return impl_->Health(); }
 
 void ApiServer::SendBookmarks() {
   ++impl_->signals().bookmarks;

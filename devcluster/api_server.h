@@ -139,6 +139,9 @@ class ApiServer {
   bool MayAccessPath(const User& user, std::string_view verb,
                      std::string_view path) const;
 
+  // That of the store.
+  absl::Status Health() const;
+
   // Sends a bookmark with the current version to every watch that wants them.
   void SendBookmarks();
   // Ends all open watches, as a server that shuts down does.

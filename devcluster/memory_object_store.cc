@@ -197,6 +197,10 @@ std::shared_ptr<void> MemoryObjectStore::Listen(
   return listeners_.Add(std::move(listener));
 }
 
+absl::Status MemoryObjectStore::Health() const {
+  return journal_ == nullptr ? absl::OkStatus() : journal_->Health();
+}
+
 void MemoryObjectStore::ForgetHistory() {
   {
     const MutexLock writing(write_mutex_);

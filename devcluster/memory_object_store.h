@@ -29,9 +29,11 @@ class ObjectJournal {
   virtual ~ObjectJournal() = default;
 
   // Returns once it is certain that the object will be found as it is in
-  // `change.after` after a crash. After an error nobody knows, and every later
-  // call fails too.
+  // `change.after` after a crash. kUnavailable: it will be found as it was.
+  // After any other error nobody knows, and every later call fails too.
   virtual absl::Status Record(const StoreChange& change) = 0;
+  // Not OK after such an error. For any thread.
+  virtual absl::Status Health() const = 0;
 };
 
 class MemoryObjectStore final : public ObjectStore {
@@ -65,6 +67,7 @@ class MemoryObjectStore final : public ObjectStore {
   absl::StatusOr<std::vector<StoreChange>> ChangesAfter(
       int64_t revision, size_t limit) const override;
   std::shared_ptr<void> Listen(std::function<void()> listener) override;
+  absl::Status Health() const override;
   void ForgetHistory() override;
 
  private:

@@ -83,7 +83,8 @@ class ObjectStore {
   // the revision of the delete. Once it has answered, the write is durable,
   // where the store is. kInvalidArgument: the object is too large.
   // kResourceExhausted: the store is full, and takes only what does not grow
-  // it. kInternal: the store failed and takes no more writes.
+  // it. kUnavailable: nothing was written; another time, perhaps. kInternal: it
+  // is not known whether it was written, and the store takes no more writes.
   virtual absl::StatusOr<StoredObject> Write(
       const Resource& resource, const ObjectName& name,
       const StoredObject& expected,
@@ -104,6 +105,10 @@ class ObjectStore {
   // Calls `listener` after each write, under no lock, on the thread of the
   // writer, until the handle is destroyed; that waits for a call in hand.
   virtual std::shared_ptr<void> Listen(std::function<void()> listener) = 0;
+
+  // Not OK once the store takes no more writes: only opening it again tells
+  // what is in it.
+  virtual absl::Status Health() const = 0;
 
   // Forgets the history: what is watched from a revision so far is too old, the
   // latest one included.

@@ -294,6 +294,16 @@ absl::StatusOr<HttpAnswer> AnswerNamespace(const ApiServer& server,
                           name)};
 }
 
+// In plain text, as upstream.
+HttpAnswer AnswerHealth(const ApiServer& server) {
+  if (server.Health().ok()) {
+    return {.content_type = kPlainText, .body = "ok"};
+  }
+  return {.code = 500,
+          .content_type = kPlainText,
+          .body = "[-]store failed: it takes no more writes\n"};
+}
+
 // A path that is no resource.
 absl::StatusOr<HttpAnswer> AnswerPath(const ApiServer& server,
                                       const HttpQuestion& question,
@@ -319,7 +329,7 @@ absl::StatusOr<HttpAnswer> AnswerPath(const ApiServer& server,
                 "the server does not allow this method on the requested "
                 "resource"));
   }
-  if (health) return HttpAnswer{.content_type = kPlainText, .body = "ok"};
+  if (health) return AnswerHealth(server);
   // Discovery is in JSON whatever the client prefers; all of them accept it.
   return HttpAnswer{.content_type = MediaTypeName(MediaType::kJson),
                     .body = *std::move(document)};

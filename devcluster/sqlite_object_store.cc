@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <initializer_list>
@@ -126,6 +127,7 @@ class SqliteJournal final : public ObjectJournal {
       : database_(std::move(database)),
         begin_(database_.get(), "BEGIN IMMEDIATE"),
         commit_(database_.get(), "COMMIT"),
+        rollback_(database_.get(), "ROLLBACK"),
         put_(database_.get(),
              "INSERT OR REPLACE INTO objects VALUES (?1, ?2, ?3, ?4, ?5)"),
         remove_(database_.get(),
@@ -134,18 +136,35 @@ class SqliteJournal final : public ObjectJournal {
         revision_(database_.get(), "UPDATE store SET revision = ?1") {}
 
   absl::Status Record(const StoreChange& change) override {
+    LATCHKEY_RETURN_IF_ERROR(Health());
+    if (const absl::Status staged = Stage(change); !staged.ok()) {
+      // SQLite has rolled back already after some errors, a full disk's among
+      // them.
+      const bool open = sqlite3_get_autocommit(database_.get()) == 0;
+      if (open && !rollback_.Begin({}).ok()) failed_ = true;
+      return absl::UnavailableError(Describe(staged));
+    }
+    const absl::Status committed = commit_.Begin({});
+    if (committed.ok()) return committed;
+    failed_ = true;
+    return absl::InternalError(Describe(committed));
+  }
+
+  absl::Status Health() const override {
     // Whether the last commit is on the disk is not known, so what comes next
     // cannot be either.
-    if (failed_) return absl::InternalError("the database failed before");
-    const absl::Status status = Transact(change);
-    failed_ = !status.ok();
-    if (!failed_) return status;
-    return absl::InternalError(fmt::format("cannot write to the database: {}",
-                                           std::string(status.message())));
+    if (!failed_) return absl::OkStatus();
+    return absl::InternalError("the database failed before");
   }
 
  private:
-  absl::Status Transact(const StoreChange& change) {
+  static std::string Describe(const absl::Status& status) {
+    return fmt::format("cannot write to the database: {}",
+                       std::string(status.message()));
+  }
+
+  // All of the transaction but its commit.
+  absl::Status Stage(const StoreChange& change) {
     LATCHKEY_RETURN_IF_ERROR(begin_.Begin({}));
     const auto& [name_space, name] = change.name;
     if (change.after != nullptr) {
@@ -156,17 +175,17 @@ class SqliteJournal final : public ObjectJournal {
       LATCHKEY_RETURN_IF_ERROR(
           remove_.Begin({change.plural, name_space, name}));
     }
-    LATCHKEY_RETURN_IF_ERROR(revision_.Begin({change.revision}));
-    return commit_.Begin({});
+    return revision_.Begin({change.revision});
   }
 
   const DatabasePtr database_;
   Statement begin_;
   Statement commit_;
+  Statement rollback_;
   Statement put_;
   Statement remove_;
   Statement revision_;
-  bool failed_ = false;
+  std::atomic<bool> failed_ = false;
 };
 
 // Makes the file, for its owner alone, unless it is there. A file that is there

@@ -1,6 +1,8 @@
 #include "devcluster/object_store.h"
 
 #include <signal.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -95,6 +97,80 @@ TEST_F(ObjectDatabaseTest, WhatIsThereCountsWhenOpenedAgain) {
   EXPECT_THAT(store->Write(latchkey::kSecrets, {"default", "b"}, nullptr,
                            MakeStoredSecret({"default", "b"}, "x")),
               StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+// The database refuses to store objects of this name.
+void Jinx(const std::string& path, const std::string& name) {
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
+  const std::string sql =
+      "CREATE TRIGGER jinx BEFORE INSERT ON objects WHEN "
+      "CAST(new.name AS TEXT) = '" +
+      name + "' BEGIN SELECT RAISE(ABORT, 'jinxed'); END";
+  EXPECT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(database);
+}
+
+TEST_F(ObjectDatabaseTest, AWriteThatFailedBeforeItsCommitIsAsIfItNeverWas) {
+  MustOpen();
+  Jinx(Path(), "jinxed");
+  auto store = MustOpen();
+  const int64_t revision = store->Revision();
+  const ObjectName jinxed{"default", "jinxed"};
+
+  EXPECT_THAT(store->Write(latchkey::kSecrets, jinxed, nullptr,
+                           MakeStoredSecret(jinxed, "x")),
+              StatusIs(absl::StatusCode::kUnavailable));
+
+  EXPECT_THAT(store->Health(), IsOk());
+  EXPECT_EQ(store->Revision(), revision);
+  EXPECT_EQ(store->Find(latchkey::kSecrets, jinxed), nullptr);
+  Put(*store, name_, "1");
+  store.reset();
+  store = MustOpen();
+  EXPECT_EQ(store->Revision(), revision + 1);
+  EXPECT_NE(store->Find(latchkey::kSecrets, name_), nullptr);
+}
+
+// While it lives, no file grows.
+class NoSpace {
+ public:
+  NoSpace() {
+    signal(SIGXFSZ, SIG_IGN);
+    EXPECT_EQ(getrlimit(RLIMIT_FSIZE, &before_), 0);
+    const rlimit none = {.rlim_cur = 0, .rlim_max = before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &none), 0);
+  }
+  ~NoSpace() { setrlimit(RLIMIT_FSIZE, &before_); }
+  NoSpace(const NoSpace&) = delete;
+  NoSpace& operator=(const NoSpace&) = delete;
+
+ private:
+  rlimit before_ = {};
+};
+
+TEST_F(ObjectDatabaseTest, AfterACommitThatFailedItTakesNoMoreWrites) {
+  const auto store = MustOpen();
+  Put(*store, name_, "1");
+  const auto write = [&] {
+    return store
+        ->Write(latchkey::kSecrets, name_,
+                store->Find(latchkey::kSecrets, name_),
+                MakeStoredSecret(name_, "2"))
+        .status();
+  };
+  ASSERT_THAT(store->Health(), IsOk());
+  absl::Status failed;
+  {
+    const NoSpace no_space;
+    failed = write();
+  }
+
+  EXPECT_THAT(failed, StatusIs(absl::StatusCode::kInternal));
+  EXPECT_THAT(store->Health(), StatusIs(absl::StatusCode::kInternal));
+  EXPECT_THAT(write(), StatusIs(absl::StatusCode::kInternal));
+  EXPECT_EQ(ValueOf(store->Find(latchkey::kSecrets, name_)), "1");
 }
 
 TEST_F(ObjectDatabaseTest, IsForItsOwnerOnly) {

@@ -4,10 +4,11 @@ target_link_libraries(latchkey_raw_https
   PUBLIC latchkey::crypto PRIVATE absl::strings fmt::fmt OpenSSL::SSL latchkey_warnings)
 
 foreach(name authentication authorization csr_object_rules discovery list_and_watch
-             local_kubernetes_client media_type object_json object_rules object_store
-             request_target)
+             local_kubernetes_client media_type object_json object_rules request_target)
   latchkey_test(devcluster/${name}_test.cc DEPS latchkey::devcluster fmt::fmt)
 endforeach()
+latchkey_test(devcluster/object_store_test.cc
+              DEPS latchkey::devcluster SQLite::SQLite3)
 foreach(name http_face http_face_contract http_face_memory)
   latchkey_test(devcluster/${name}_test.cc
                 DEPS latchkey::devcluster latchkey::raw_https absl::strings fmt::fmt)
