@@ -152,6 +152,19 @@ absl::Status ExpiredError(std::string_view why) {
   return ApiError(Failure(410, "Expired", why));
 }
 
+absl::Status TooNewVersionError(int64_t asked, int64_t current) {
+  kubernetes::Status error = Failure(
+      504, "Timeout",
+      fmt::format("Timeout: Too large resource version: {}, current: {}", asked,
+                  current));
+  auto& details = *error.mutable_details();
+  details.set_retry_after_seconds(1);
+  auto& cause = *details.add_causes();
+  cause.set_reason("ResourceVersionTooLarge");
+  cause.set_message("Too large resource version");
+  return ApiError(error);
+}
+
 absl::Status UnknownPathError() {
   kubernetes::Status error = Failure(
       404, "NotFound", "the server could not find the requested resource");

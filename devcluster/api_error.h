@@ -6,6 +6,7 @@
 #define LATCHKEY_DEVCLUSTER_API_ERROR_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -43,6 +44,10 @@ absl::Status ForbiddenPathError(std::string_view user, std::string_view verb,
 absl::Status UnauthorizedError();
 // 410 Expired: the resourceVersion is too old.
 absl::Status ExpiredError(std::string_view why);
+// 504 Timeout: the resourceVersion is not reached yet. A KubernetesClient makes
+// kOutOfRange of it too: the caller knows a version that this server does not,
+// and must list again.
+absl::Status TooNewVersionError(int64_t asked, int64_t current);
 // 404 and 405, which name nothing.
 absl::Status UnknownPathError();
 absl::Status MethodNotSupportedError();

@@ -68,6 +68,11 @@ absl::StatusOr<std::unique_ptr<ApiWatch>> StoreWatch::Open(
   if (!version.empty()) {
     LATCHKEY_ASSIGN_OR_RETURN(watch->position_, ParseVersion(version));
   }
+  // The store was another when the client saw that version: what it would wait
+  // for are changes that it has not seen.
+  if (const int64_t now = store.Revision(); watch->position_ > now) {
+    return TooNewVersionError(watch->position_, now);
+  }
   if (watch->position_ == 0 || options.initial_events) {
     LATCHKEY_RETURN_IF_ERROR(watch->Begin(options.initial_events));
   } else if (!store.ChangesAfter(watch->position_, 1).ok()) {

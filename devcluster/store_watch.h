@@ -30,8 +30,8 @@ struct WatchSignals {
 
 class StoreWatch final : public ApiWatch {
  public:
-  // All must outlive the watch. kOutOfRange if the version is too old,
-  // kInternal (500, as upstream) if it is none.
+  // All must outlive the watch. kOutOfRange if the version is too old
+  // (410) or not reached yet (504), kInternal (500, as upstream) if it is none.
   static absl::StatusOr<std::unique_ptr<ApiWatch>> Open(
       ObjectStore& store, WatchSignals& signals, const Clock& clock,
       const ApiResource& resource, Selectors selectors,

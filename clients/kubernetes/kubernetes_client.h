@@ -8,7 +8,7 @@
 //   kUnauthenticated   401      kPermissionDenied  403
 //   kNotFound          404      kAlreadyExists     409 AlreadyExists
 //   kAborted           409 Conflict: a precondition or resourceVersion is stale
-//   kOutOfRange        410: the resourceVersion is too old; list again
+//   kOutOfRange        410; 504 of a version not reached yet: list again
 //   kResourceExhausted 429, with RetryAfterOf() where the server said when
 //   kUnavailable, kDeadlineExceeded, kInternal, kCancelled: no answer, or 5xx.
 //   A write may or may not have been done (OutcomeIsUnknown); only reading

@@ -39,7 +39,17 @@ constexpr ReasonCode kReasonCodes[] = {
     {"Unauthorized", absl::StatusCode::kUnauthenticated},
 };
 
+// A version of another past of the cluster. It comes as a Timeout, but to wait
+// does not help: to list again does.
+bool IsOfTooNewVersion(const kubernetes::Status& error) {
+  const auto& causes = error.details().causes();
+  return std::any_of(causes.begin(), causes.end(), [](const auto& cause) {
+    return cause.reason() == "ResourceVersionTooLarge";
+  });
+}
+
 absl::StatusCode CodeOf(const kubernetes::Status& error) {
+  if (IsOfTooNewVersion(error)) return absl::StatusCode::kOutOfRange;
   for (const ReasonCode& known : kReasonCodes) {
     if (error.reason() == known.reason) return known.code;
   }

@@ -263,5 +263,25 @@ TEST_F(ListAndWatchTest, AVersionIsANumber) {
   }
 }
 
+TEST_F(ListAndWatchTest, AVersionOfTheFutureIsNotWaitedFor) {
+  Add("a");
+  const std::string future = std::to_string(store_->Revision() + 1);
+
+  for (const bool initial_events : {false, true}) {
+    const auto refused = api_.Watch(admin_, latchkey::kSecrets,
+                                    {.query = {.resource_version = future},
+                                     .initial_events = initial_events});
+    EXPECT_THAT(refused, IsApiError(504, HasSubstr("Too large resource "
+                                                   "version")));
+    const auto status = latchkey::KubernetesStatusOf(refused.status());
+    ASSERT_EQ(status.details().causes_size(), 1);
+    EXPECT_EQ(status.details().causes(0).reason(), "ResourceVersionTooLarge");
+  }
+  // Which makes a reflector list again.
+  EXPECT_THAT(As(admin_)->WatchObjects(latchkey::kSecrets,
+                                       {.resource_version = future}),
+              StatusIs(absl::StatusCode::kOutOfRange));
+}
+
 }  // namespace
 }  // namespace latchkey_testing

@@ -25,6 +25,14 @@ kubernetes::Status Failure(int code, const std::string& reason) {
   return status;
 }
 
+TEST(KubernetesStatusTest, AVersionThatIsNotReachedYetIsOutOfRange) {
+  kubernetes::Status status = Failure(504, "Timeout");
+  status.mutable_details()->add_causes()->set_reason("ResourceVersionTooLarge");
+
+  EXPECT_THAT(StatusOfKubernetes(status, "watch nodes"),
+              StatusIs(absl::StatusCode::kOutOfRange));
+}
+
 TEST(KubernetesStatusTest, EachReasonHasItsMeaning) {
   struct Case {
     int code;
