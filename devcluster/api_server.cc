@@ -469,11 +469,12 @@ absl::StatusOr<StoredObject> ApiServer::Create(const User& user,
   return impl_->Create(user, *known, name_space, object);
 }
 
-absl::StatusOr<StoredObject> ApiServer::Get(const User& user,
-                                            const Resource& resource,
-                                            const ObjectName& name) const {
-  LATCHKEY_ASSIGN_OR_RETURN(const ApiResource* known,
-                            impl_->Enter(user, "get", resource, "", name));
+absl::StatusOr<StoredObject> ApiServer::Get(
+    const User& user, const Resource& resource, const ObjectName& name,
+    std::string_view subresource) const {
+  LATCHKEY_ASSIGN_OR_RETURN(
+      const ApiResource* known,
+      impl_->Enter(user, "get", resource, subresource, name));
   return impl_->Get(*known, name);
 }
 

@@ -95,8 +95,11 @@ class ApiServer {
                                       const Resource& resource,
                                       std::string_view name_space,
                                       const google::protobuf::Message& object);
+  // Of a subresource, the answer is the whole object all the same; but it takes
+  // the right to that subresource.
   absl::StatusOr<StoredObject> Get(const User& user, const Resource& resource,
-                                   const ObjectName& name) const;
+                                   const ObjectName& name,
+                                   std::string_view subresource = "") const;
   absl::StatusOr<StoredObject> Update(const User& user,
                                       const Resource& resource,
                                       const ObjectName& name,

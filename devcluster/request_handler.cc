@@ -123,8 +123,9 @@ class ResourceCall {
   }
 
   absl::StatusOr<HttpAnswer> Get() {
-    LATCHKEY_ASSIGN_OR_RETURN(const StoredObject stored,
-                              server_.Get(user_, resource_, target_.name));
+    LATCHKEY_ASSIGN_OR_RETURN(
+        const StoredObject stored,
+        server_.Get(user_, resource_, target_.name, target_.subresource));
     return ObjectAnswer(200, *stored);
   }
 

@@ -4,7 +4,8 @@ target_link_libraries(latchkey_raw_https
   PUBLIC latchkey::crypto PRIVATE absl::strings fmt::fmt OpenSSL::SSL latchkey_warnings)
 
 foreach(name authentication authorization csr_object_rules discovery list_and_watch
-             local_kubernetes_client media_type object_json object_rules request_target)
+             local_kubernetes_client media_type object_json object_rules request_handler
+             request_target)
   latchkey_test(devcluster/${name}_test.cc DEPS latchkey::devcluster fmt::fmt)
 endforeach()
 latchkey_test(devcluster/object_store_test.cc
