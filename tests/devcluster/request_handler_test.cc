@@ -37,6 +37,17 @@ TEST_F(RequestHandlerTest, TheRightToASubresourceIsNotThatToTheObject) {
   EXPECT_EQ(Get(api_, admin_, "/api/v1/nodes/n/status").code, 404);
 }
 
+// As of one that is too old: an event, which ends the watch.
+TEST_F(RequestHandlerTest, AWatchFromTheFutureIsToldSo) {
+  const HttpAnswer answer =
+      Get(api_, admin_, "/api/v1/secrets?watch=1&resourceVersion=999999");
+
+  EXPECT_EQ(answer.code, 200);
+  EXPECT_EQ(answer.watch, nullptr);
+  EXPECT_THAT(answer.body, HasSubstr(R"("type":"ERROR")"));
+  EXPECT_THAT(answer.body, HasSubstr("ResourceVersionTooLarge"));
+}
+
 class FailedJournal final : public latchkey::ObjectJournal {
  public:
   absl::Status Record(const latchkey::StoreChange&) override {
