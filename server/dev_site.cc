@@ -101,6 +101,16 @@ std::string ShellWord(std::string_view text) {
   return word + "'";
 }
 
+// The program as a shell can start it: by its path, where it stands beside this
+// one.
+std::string ProgramWord(const std::string& name) {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const auto beside = self.parent_path() / name;
+  if (error || !std::filesystem::exists(beside, error)) return name;
+  return ShellWord(beside.string());
+}
+
 // Writes the files of the folder.
 class SiteFiles {
  public:
@@ -319,8 +329,8 @@ std::string DevSite::Guide() const {
       "\n"
       "A ticket for a machine, the machine's join, and what came of it:\n"
       "\n"
-      "  latchkeyctl --config {ctl} issue --node {node} --out {ticket}\n"
-      "  latchkey-join --config {join}\n"
+      "  {latchkeyctl} --config {ctl} issue --node {node} --out {ticket}\n"
+      "  {latchkey_join} --config {join}\n"
       "  kubectl --kubeconfig {node_conf} auth whoami\n"
       "  kubectl --kubeconfig {kubeconfig} get csr\n"
       "\n",
@@ -331,6 +341,8 @@ std::string DevSite::Guide() const {
       fmt::arg("machines",
                HostPort(options.address, parts_->broker->node_port())),
       fmt::arg("kubeconfig", word("admin.kubeconfig")),
+      fmt::arg("latchkeyctl", ProgramWord("latchkeyctl")),
+      fmt::arg("latchkey_join", ProgramWord("latchkey-join")),
       fmt::arg("ctl", word("latchkeyctl.yaml")), fmt::arg("node", kNode),
       fmt::arg("ticket", word("ticket")), fmt::arg("join", word("join.yaml")),
       fmt::arg("node_conf", word(fmt::format("{}/kubelet.conf", kNode))));

@@ -97,10 +97,11 @@ class DevTest : public ::testing::Test {
 
 TEST_F(DevTest, WhatItPrintsWorks) {
   Start();
-  EXPECT_THAT(Guide(), AllOf(HasSubstr("Not for production"),
-                             HasSubstr("https://127.0.0.1:"),
-                             HasSubstr("latchkeyctl --config " + Site()),
-                             HasSubstr("latchkey-join --config " + Site())));
+  EXPECT_THAT(
+      Guide(),
+      AllOf(HasSubstr("Not for production"), HasSubstr("https://127.0.0.1:"),
+            HasSubstr(BuiltProgram("latchkeyctl") + " --config " + Site()),
+            HasSubstr(BuiltProgram("latchkey-join") + " --config " + Site())));
   const ProgramResult issued = Issue("worker-1");
   ASSERT_EQ(issued.exit_code, 0) << issued.err;
   const ProgramResult joined = Join(Site() + "/join.yaml");
