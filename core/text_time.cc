@@ -36,7 +36,7 @@ bool HasRfc3339Form(std::string_view text) {
 }  // namespace
 
 std::string FormatRfc3339(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%d%ET%H:%M:%SZ", time, absl::UTCTimeZone());
+  return absl::FormatTime("%E4Y-%m-%d%ET%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
 absl::StatusOr<absl::Time> ParseRfc3339(std::string_view text) {

@@ -119,7 +119,7 @@ void AppendTime(const kubernetes::Time& time, bool micro, std::string& json) {
     return;
   }
   const absl::Time when = FromKubernetesTime(time);
-  AppendJsonString(micro ? absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", when,
+  AppendJsonString(micro ? absl::FormatTime("%E4Y-%m-%dT%H:%M:%E6SZ", when,
                                             absl::UTCTimeZone())
                          : FormatRfc3339(when),
                    json);

@@ -24,6 +24,13 @@ TEST(TextTimeTest, TimesAreWrittenInWholeSecondsOfUtc) {
   EXPECT_EQ(FormatRfc3339(absl::UnixEpoch()), "1970-01-01T00:00:00Z");
 }
 
+// Found by fuzzing: a year of three digits was written as such, and not read.
+TEST(TextTimeTest, AYearHasFourDigits) {
+  const auto time = ParseRfc3339("0357-01-02T03:04:05Z");
+  ASSERT_TRUE(time.ok());
+  EXPECT_EQ(FormatRfc3339(*time), "0357-01-02T03:04:05Z");
+}
+
 TEST(TextTimeTest, GoodTimes) {
   struct Case {
     std::string_view text;
