@@ -93,7 +93,8 @@ TEST_F(RetryingClientTest, AWriteWithoutAnAnswerIsPassedUp) {
     Fail(Verb::kUpdate, lost);
     EXPECT_THAT(client_.Update(NewSecret()), StatusIs(lost.code()));
     Fail(Verb::kDelete, lost);
-    EXPECT_THAT(client_.Delete<Secret>({"default", "name"}), StatusIs(lost.code()));
+    EXPECT_THAT(client_.Delete<Secret>({"default", "name"}),
+                StatusIs(lost.code()));
   }
   EXPECT_THAT(slept_, IsEmpty());
 }
@@ -123,7 +124,8 @@ TEST_F(RetryingClientTest, AnAnswerIsAnAnswer) {
         absl::UnauthenticatedError("no"), absl::AbortedError("no"),
         absl::OutOfRangeError("no"), absl::CancelledError("no")}) {
     Fail(Verb::kGet, answer);
-    EXPECT_THAT(client_.Get<Secret>({"default", "name"}), StatusIs(answer.code()));
+    EXPECT_THAT(client_.Get<Secret>({"default", "name"}),
+                StatusIs(answer.code()));
   }
   EXPECT_THAT(slept_, IsEmpty());
 }
