@@ -142,9 +142,7 @@ void ReadPolicy(const ConfigReader& root, BrokerConfig& config) {
 LogLevel ReadLogLevel(const ConfigReader& section) {
   const std::string name =
       section.Choice("level", "info", {"debug", "info", "warning", "error"});
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "warning") return LogLevel::kWarning;
-  return name == "error" ? LogLevel::kError : LogLevel::kInfo;
+  return LogLevelNamed(name).value_or(LogLevel::kInfo);
 }
 
 }  // namespace

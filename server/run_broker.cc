@@ -2,7 +2,6 @@
 
 #include <signal.h>
 
-#include <map>
 #include <memory>
 #include <string>
 
@@ -30,13 +29,6 @@ absl::StatusOr<BrokerConfig> LoadConfig(const std::string& path) {
   LATCHKEY_ASSIGN_OR_RETURN(const std::string text,
                             ReadFileBounded(path, ConfigDocument::kMaxBytes));
   return ParseBrokerConfig(path, text);
-}
-
-std::map<std::string, LogLevel> LogLevels() {
-  return {{"debug", LogLevel::kDebug},
-          {"info", LogLevel::kInfo},
-          {"warning", LogLevel::kWarning},
-          {"error", LogLevel::kError}};
 }
 
 int RunConfigured(const BrokerConfig& config) {
@@ -69,7 +61,7 @@ CLI::App* AddDevCommand(CLI::App& app, DevFlags& flags) {
                 "also run the approver of kubeadm clusters");
   dev->add_option("--log-level", flags.log_level,
                   "debug, info, warning (default), error; JSON lines on stderr")
-      ->transform(CLI::CheckedTransformer(LogLevels()));
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
   return dev;
 }
 

@@ -13,6 +13,7 @@
 #include <absl/status/statusor.h>
 #include <fmt/format.h>
 
+#include "clients/log/event_log.h"
 #include "clients/process/process_hardening.h"
 #include "core/clock.h"
 #include "core/status_macros.h"
@@ -84,7 +85,7 @@ int RunDev(const DevFlags& flags) {
     scratch = *std::move(made);
     options->dir = scratch->path();
   }
-  StartLogging(flags.log_level);
+  StartLogging(LogLevelNamed(flags.log_level).value_or(LogLevel::kWarning));
   const SystemClock clock;
   const auto site = DevSite::Start(*options, clock);
   if (!site.ok()) return Complain(site.status());

@@ -5,8 +5,6 @@
 
 #include <string>
 
-#include "clients/log/event_log.h"
-
 namespace latchkey {
 
 // As typed.
@@ -15,7 +13,8 @@ struct DevFlags {
   std::string data_dir;
   std::string listen = "127.0.0.1:9443";
   bool stock_approver = false;
-  LogLevel log_level = LogLevel::kWarning;
+  // A name of LogLevelNamed().
+  std::string log_level = "warning";
 };
 
 // Runs until SIGTERM or SIGINT. Exit codes as RunBroker's.

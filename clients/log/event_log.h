@@ -10,6 +10,7 @@
 #define LATCHKEY_CLIENTS_LOG_EVENT_LOG_H_
 
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,9 @@ namespace latchkey {
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
 using LogField = std::pair<std::string_view, std::string>;
+
+// "debug", "info", "warning" or "error"; nullopt for any other name.
+std::optional<LogLevel> LogLevelNamed(std::string_view name);
 
 // Sends lines of `least` and above to standard error from now on. Called once,
 // before the first thread. Before that, nothing is logged.
