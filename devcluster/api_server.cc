@@ -137,6 +137,16 @@ bool Contains(std::span<const std::string_view> texts, std::string_view text) {
   return std::find(texts.begin(), texts.end(), text) != texts.end();
 }
 
+Access AccessTo(std::string_view verb, const Resource& resource,
+                std::string_view subresource, const ObjectName& name) {
+  return {.verb = std::string(verb),
+          .group = std::string(ApiGroupOf(resource)),
+          .resource = std::string(resource.plural),
+          .subresource = std::string(subresource),
+          .name_space = name.name_space,
+          .name = name.name};
+}
+
 }  // namespace
 
 class ApiServer::Impl {
@@ -185,6 +195,26 @@ class ApiServer::Impl {
                                            std::string_view subresource,
                                            const ObjectName& name) const;
 
+  // The same of many objects, those of a ListQuery or a WatchQuery.
+  struct Selection {
+    const ApiResource* resource;
+    Selectors selectors;
+  };
+  template <typename Query>
+  absl::StatusOr<Selection> Select(const User& user, std::string_view verb,
+                                   const Resource& resource,
+                                   const Query& query) const {
+    auto selectors =
+        Selectors::Parse(resource, query.label_selector, query.field_selector);
+    // As upstream, the one name that is asked for may be the one allowed.
+    const std::string name = selectors.ok() ? selectors->OnlyName() : "";
+    LATCHKEY_ASSIGN_OR_RETURN(
+        const ApiResource* known,
+        Enter(user, verb, resource, "", {query.name_space, name}));
+    LATCHKEY_RETURN_IF_ERROR(selectors.status());
+    return Selection{known, *std::move(selectors)};
+  }
+
  private:
   std::string RandomBytesOf(size_t count) const {
     return options_.random_bytes ? options_.random_bytes(count)
@@ -227,12 +257,7 @@ class ApiServer::Impl {
 absl::StatusOr<const ApiResource*> ApiServer::Impl::Enter(
     const User& user, std::string_view verb, const Resource& resource,
     std::string_view subresource, const ObjectName& name) const {
-  const Access access{.verb = std::string(verb),
-                      .group = std::string(ApiGroupOf(resource)),
-                      .resource = std::string(resource.plural),
-                      .subresource = std::string(subresource),
-                      .name_space = name.name_space,
-                      .name = name.name};
+  const Access access = AccessTo(verb, resource, subresource, name);
   if (!authorizer_.Allows(user, access)) {
     return NotAllowed(user, resource, access);
   }
@@ -500,41 +525,26 @@ absl::StatusOr<StoredObject> ApiServer::Delete(
 absl::StatusOr<ObjectPage> ApiServer::List(const User& user,
                                            const Resource& resource,
                                            const ListQuery& query) const {
-  auto selectors =
-      Selectors::Parse(resource, query.label_selector, query.field_selector);
-  // As upstream, the one name that is asked for may be the one allowed.
-  const std::string name = selectors.ok() ? selectors->OnlyName() : "";
-  LATCHKEY_ASSIGN_OR_RETURN(
-      const ApiResource* known,
-      impl_->Enter(user, "list", resource, "", {query.name_space, name}));
-  LATCHKEY_RETURN_IF_ERROR(selectors.status());
-  return impl_->List(*known, query, *selectors);
+  LATCHKEY_ASSIGN_OR_RETURN(const Impl::Selection selected,
+                            impl_->Select(user, "list", resource, query));
+  return impl_->List(*selected.resource, query, selected.selectors);
 }
 
 absl::StatusOr<std::unique_ptr<ApiWatch>> ApiServer::Watch(
     const User& user, const Resource& resource, WatchOptions options) {
-  const WatchQuery& query = options.query;
-  auto selectors =
-      Selectors::Parse(resource, query.label_selector, query.field_selector);
-  const std::string name = selectors.ok() ? selectors->OnlyName() : "";
   LATCHKEY_ASSIGN_OR_RETURN(
-      const ApiResource* known,
-      impl_->Enter(user, "watch", resource, "", {query.name_space, name}));
-  LATCHKEY_RETURN_IF_ERROR(selectors.status());
-  return impl_->Watch(*known, *std::move(selectors), std::move(options));
+      Impl::Selection selected,
+      impl_->Select(user, "watch", resource, options.query));
+  return impl_->Watch(*selected.resource, std::move(selected.selectors),
+                      std::move(options));
 }
 
 bool ApiServer::MayAccess(const User& user, std::string_view verb,
                           const Resource& resource,
                           std::string_view subresource,
                           const ObjectName& name) const {
-  return impl_->authorizer().Allows(user,
-                                    {.verb = std::string(verb),
-                                     .group = std::string(ApiGroupOf(resource)),
-                                     .resource = std::string(resource.plural),
-                                     .subresource = std::string(subresource),
-                                     .name_space = name.name_space,
-                                     .name = name.name});
+  return impl_->authorizer().Allows(
+      user, AccessTo(verb, resource, subresource, name));
 }
 
 bool ApiServer::MayAccessPath(const User& user, std::string_view verb,

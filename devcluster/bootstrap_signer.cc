@@ -7,24 +7,19 @@
 
 #include "core/bootstrap_token.h"
 #include "crypto/digest.h"
-#include "devcluster/token_cleaner.h"
+#include "devcluster/bootstrap_secret.h"
 
 namespace latchkey {
 namespace {
 
 constexpr std::string_view kSignaturePrefix = "jws-kubeconfig-";
 
-std::string ValueOf(const kubernetes::Secret& secret, const char* key) {
-  const auto found = secret.data().find(key);
-  return found == secret.data().end() ? "" : found->second;
-}
-
 // The id, if the Secret is that of a token for signing.
 std::optional<TokenId> SigningIdOf(const kubernetes::Secret& secret) {
-  const auto id = TokenId::Parse(ValueOf(secret, "token-id"));
+  const auto id = TokenId::Parse(BootstrapValueOf(secret, "token-id"));
   if (!id.ok() || secret.metadata().name() != id->SecretName() ||
-      ValueOf(secret, "token-secret").empty() ||
-      ValueOf(secret, "usage-bootstrap-signing") != "true") {
+      BootstrapValueOf(secret, "token-secret").empty() ||
+      BootstrapValueOf(secret, "usage-bootstrap-signing") != "true") {
     return std::nullopt;
   }
   return *id;
@@ -49,7 +44,8 @@ void BootstrapSigner::Note(const std::string& name,
   const auto id = SigningIdOf(*secret);
   if (!id) return;
   tokens_.emplace(name, SigningToken{.id = id->text(),
-                                     .secret = ValueOf(*secret, "token-secret"),
+                                     .secret = std::string(BootstrapValueOf(
+                                         *secret, "token-secret")),
                                      .expiration = TokenExpirationOf(*secret)});
 }
 

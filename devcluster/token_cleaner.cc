@@ -1,16 +1,8 @@
 #include "devcluster/token_cleaner.h"
 
-#include "core/text_time.h"
+#include "devcluster/bootstrap_secret.h"
 
 namespace latchkey {
-
-absl::Time TokenExpirationOf(const kubernetes::Secret& secret) {
-  const auto found = secret.data().find("expiration");
-  if (found == secret.data().end() || found->second.empty()) {
-    return absl::InfiniteFuture();
-  }
-  return ParseRfc3339(found->second).value_or(absl::InfinitePast());
-}
 
 void TokenCleaner::Note(const kubernetes::Secret& secret) {
   const absl::Time expiration = TokenExpirationOf(secret);

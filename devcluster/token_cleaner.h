@@ -15,10 +15,6 @@
 
 namespace latchkey {
 
-// When the token of this Secret expires: at that instant it has. The infinite
-// future without an expiration; the infinite past if that is no time.
-absl::Time TokenExpirationOf(const kubernetes::Secret& secret);
-
 // Not safe for concurrent use.
 class TokenCleaner {
  public:
