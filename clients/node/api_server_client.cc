@@ -20,8 +20,8 @@ absl::StatusOr<std::unique_ptr<KubernetesClient>> MakeApiServerClient(
   if (const auto* token = std::get_if<BootstrapToken>(&login.credential)) {
     bearer_token = token->Joined();
   } else {
-    const auto& node = std::get<PemKeyPair>(login.credential);
-    options.client_certificate_pem = node.certificates_pem;
+    const auto& node = std::get<IssuedIdentity>(login.credential);
+    options.client_certificate_pem = node.certificate_pem;
     options.client_key_pem = node.private_key_pem;
   }
   LATCHKEY_ASSIGN_OR_RETURN(std::unique_ptr<CurlHttpClient> http,

@@ -18,19 +18,14 @@
 #include "clients/kubernetes/kubernetes_client.h"
 #include "clients/node/broker_client.h"
 #include "clients/node/pace.h"
+#include "crypto/certificate_authority.h"
 
 namespace latchkey {
-
-// A client certificate and its key, in PEM.
-struct PemKeyPair {
-  std::string certificates_pem;
-  SecretString private_key_pem;
-};
 
 struct ApiServerLogin {
   std::string url;
   std::string ca_pem;
-  std::variant<BootstrapToken, PemKeyPair> credential;
+  std::variant<BootstrapToken, IssuedIdentity> credential;
 };
 
 // kInvalidArgument if the URL or the authorities cannot be used. Connects to

@@ -199,7 +199,7 @@ absl::StatusOr<JoinResult> NodeJoiner::Attempt::Run() {
     LATCHKEY_RETURN_IF_ERROR(
         Prove({.url = session.api_server(),
                .ca_pem = grant.ca_pem,
-               .credential = PemKeyPair{certificates_pem, key.ToPem()}}));
+               .credential = IssuedIdentity{certificates_pem, key.ToPem()}}));
   }
   return JoinResult{JoinResult::Kind::kJoined, std::move(certificate)};
 }

@@ -33,7 +33,18 @@ inline std::unique_ptr<latchkey::KubernetesClient> ClientOfKubeconfig(
   return nullptr;
 }
 
-// The same over HTTP/2, which is not the product's choice (curl_http_client.h).
+// What it speaks through, for requests that no KubernetesClient makes.
+inline std::shared_ptr<latchkey::HttpClient> HttpOfKubeconfig(
+    const std::string& path) {
+  auto access = latchkey::FileApiAccess::Create({.kubeconfig_path = path},
+                                                SystemClockOfTests());
+  if (access.ok()) return (*access)->Current()->http;
+  std::cerr << access.status() << "\n";
+  return nullptr;
+}
+
+// The client over HTTP/2, which is not the product's choice
+// (curl_http_client.h).
 inline std::unique_ptr<latchkey::KubernetesClient> Http2ClientOfKubeconfig(
     const std::string& path) {
   auto access = latchkey::FileApiAccess::Create(

@@ -11,10 +11,8 @@
 
 #include <gmock/gmock.h>
 
-#include "clients/kubernetes/file_api_access.h"
-#include "clients/kubernetes/http_kubernetes_client.h"
-#include "core/clock.h"
 #include "tests/e2e/broker_process.h"
+#include "tests/e2e/cluster_client.h"
 #include "tests/testing/child_process.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/temp_dir.h"
@@ -80,17 +78,14 @@ class DevTest : public ::testing::Test {
     }
     return dir_.Write(machine + ".yaml", text);
   }
-  std::string WhoIs(const std::string& kubeconfig) {
-    auto access = latchkey::FileApiAccess::Create(
-        {.kubeconfig_path = kubeconfig}, clock_);
-    if (!access.ok()) return access.status().ToString();
-    latchkey::HttpKubernetesClient client(*std::move(access));
-    const auto who = client.Create(latchkey::kubernetes::SelfSubjectReview());
+  static std::string WhoIs(const std::string& kubeconfig) {
+    const auto client = ClientOfKubeconfig(kubeconfig);
+    if (client == nullptr) return "nobody: the kubeconfig is not usable";
+    const auto who = client->Create(latchkey::kubernetes::SelfSubjectReview());
     return who.ok() ? who->status().user_info().username()
                     : who.status().ToString();
   }
 
-  const latchkey::SystemClock clock_;
   TempDir dir_;
   std::unique_ptr<ChildProcess> latchkeyd_;
 };

@@ -24,11 +24,8 @@ class BytesTest : public ControlPlaneTest {
   void SetUp() override {
     ControlPlaneTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    auto access = latchkey::FileApiAccess::Create(
-        {.kubeconfig_path = cluster().admin_kubeconfig()},
-        SystemClockOfTests());
-    ASSERT_THAT(access, IsOk());
-    http_ = (*access)->Current()->http;
+    http_ = HttpOfKubeconfig(cluster().admin_kubeconfig());
+    ASSERT_NE(http_, nullptr);
     client_ = ClientOfKubeconfig(cluster().admin_kubeconfig());
   }
 

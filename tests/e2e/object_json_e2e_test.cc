@@ -53,11 +53,8 @@ class ObjectJsonTest : public ControlPlaneTest {
   void SetUp() override {
     ControlPlaneTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    auto access = latchkey::FileApiAccess::Create(
-        {.kubeconfig_path = cluster().admin_kubeconfig()},
-        SystemClockOfTests());
-    ASSERT_THAT(access, IsOk());
-    http_ = (*access)->Current()->http;
+    http_ = HttpOfKubeconfig(cluster().admin_kubeconfig());
+    ASSERT_NE(http_, nullptr);
   }
 
   std::string Send(const std::string& method, const std::string& path,

@@ -10,7 +10,7 @@
 
 #include <gmock/gmock.h>
 
-#include "tests/clients/node/kill_at.h"
+#include "tests/testing/kill_at.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/temp_dir.h"
 

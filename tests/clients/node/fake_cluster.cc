@@ -115,7 +115,7 @@ class Login final : public KubernetesClient {
       return token->id().Username();
     }
     const auto chain = latchkey::Certificate::ParseAll(
-        std::get<latchkey::PemKeyPair>(login_.credential).certificates_pem);
+        std::get<latchkey::IssuedIdentity>(login_.credential).certificate_pem);
     return chain->front().common_names.front();
   }
 

@@ -15,8 +15,8 @@
 #include "tests/clients/node/fake_broker.h"
 #include "tests/clients/node/fake_cluster.h"
 #include "tests/clients/node/fake_pace.h"
-#include "tests/clients/node/kill_at.h"
 #include "tests/testing/fake_clock.h"
+#include "tests/testing/kill_at.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/temp_dir.h"
 

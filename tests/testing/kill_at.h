@@ -1,8 +1,8 @@
 // Stops a program dead at a fault point, as far as a test can stop and go on:
 // by an exception. Code under test does nothing on the way out but close files.
 
-#ifndef LATCHKEY_TESTS_CLIENTS_NODE_KILL_AT_H_
-#define LATCHKEY_TESTS_CLIENTS_NODE_KILL_AT_H_
+#ifndef LATCHKEY_TESTS_TESTING_KILL_AT_H_
+#define LATCHKEY_TESTS_TESTING_KILL_AT_H_
 
 #include <string>
 #include <string_view>
@@ -37,4 +37,4 @@ class KillAt {
 
 }  // namespace latchkey_testing
 
-#endif  // LATCHKEY_TESTS_CLIENTS_NODE_KILL_AT_H_
+#endif  // LATCHKEY_TESTS_TESTING_KILL_AT_H_
