@@ -45,6 +45,10 @@ struct TokenScope {
 inline constexpr absl::Duration kMinCertificateLifetime = absl::Minutes(10);
 inline constexpr absl::Duration kMaxCertificateLifetime = absl::Hours(24 * 365);
 
+// The shortest and longest lifetimes of a token.
+inline constexpr absl::Duration kMinTokenLifetime = absl::Minutes(1);
+inline constexpr absl::Duration kMaxTokenLifetime = absl::Hours(24 * 7);
+
 // kInvalidArgument, with the reason INVALID_FIELD and the field's name
 // (relative to the scope) as metadata "field", unless every field is within its
 // documented form and limit.

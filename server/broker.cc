@@ -40,7 +40,7 @@ struct Broker::Parts {
         client(http_client, {}),
         cluster(std::move(endpoints)),
         store(client),
-        policy(config.policy),
+        policy(Policy(config.policy)),
         misuse(store, policy, clock),
         token_broker({.token_group = config.token_group,
                       .join_window = config.join_window},
@@ -63,7 +63,7 @@ struct Broker::Parts {
   RetryingKubernetesClient client;
   ClusterEndpoints cluster;
   KubernetesTokenStore store;
-  Policy policy;
+  LivePolicy policy;
   MisuseGuard misuse;
   TokenBroker token_broker;
   CsrApprover approver;

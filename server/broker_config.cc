@@ -66,10 +66,14 @@ void ReadTokens(const ConfigReader& section, BrokerConfig& config) {
 }
 
 IdentityMatcher ReadMatcher(const ConfigReader& section) {
-  IdentityMatcher matcher{.spiffe_id = section.OptionalString("spiffe_id"),
-                          .dns_name = section.OptionalString("dns_name"),
-                          .common_name = section.OptionalString("common_name")};
-  if (!matcher.spiffe_id && !matcher.dns_name && !matcher.common_name) {
+  IdentityMatcher matcher;
+  for (const std::string_view attribute :
+       {attribute::kSpiffeId, attribute::kDnsName, attribute::kCommonName}) {
+    if (const auto value = section.OptionalString(attribute)) {
+      matcher.attributes.emplace(attribute, *value);
+    }
+  }
+  if (matcher.attributes.empty()) {
     section.Mistake("", "needs spiffe_id, dns_name or common_name");
   }
   return matcher;
@@ -101,9 +105,9 @@ void ReadGrants(const ConfigReader& allow, PolicyRule& rule) {
       rule.delivery.push_back(delivery.value_or(Delivery::kTicket));
     }
   }
-  rule.max_token_lifetime = allow.Duration(
-      "max_token_lifetime", rule.max_token_lifetime,
-      TokenBroker::kMinTokenLifetime, TokenBroker::kMaxTokenLifetime);
+  rule.max_token_lifetime =
+      allow.Duration("max_token_lifetime", rule.max_token_lifetime,
+                     kMinTokenLifetime, kMaxTokenLifetime);
   if (allow.Has("max_certificate_lifetime")) {
     rule.max_certificate_lifetime =
         allow.Duration("max_certificate_lifetime", kMaxCertificateLifetime,

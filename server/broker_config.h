@@ -12,7 +12,7 @@
 #include <absl/time/time.h>
 
 #include "clients/log/event_log.h"
-#include "services/policy.h"
+#include "policy/policy.h"
 
 namespace latchkey {
 

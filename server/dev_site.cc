@@ -185,7 +185,7 @@ BrokerConfig ConfigOf(const SiteFiles& files, const DevCluster& cluster,
                      .client_ca_file = {}};
   config.fetch_grace = kFetchGrace;
   IdentityMatcher provisioner;
-  provisioner.spiffe_id = kProvisioner;
+  provisioner.attributes.emplace(attribute::kSpiffeId, kProvisioner);
   config.policy = {{.name = "dev",
                     .provisioners = {std::move(provisioner)},
                     .node_names = {"*"},

@@ -13,7 +13,7 @@ namespace latchkey {
 
 void MisuseGuard::Report(const TokenRecord& token, const absl::Status& refusal,
                          std::string_view where) {
-  const bool freeze = policy_.FreezesOnMisuse(token.rule);
+  const bool freeze = policy_.Current()->FreezesOnMisuse(token.rule);
   LogEvent(LogLevel::kWarning, "token misused",
            {{"token", token.id.text()},
             {"node", token.scope.node_name},
@@ -21,11 +21,25 @@ void MisuseGuard::Report(const TokenRecord& token, const absl::Status& refusal,
             {"reason", ReasonOf(refusal)},
             {"by", std::string(where)},
             {"freeze", freeze ? "true" : "false"}});
-  if (!freeze) return;
+  const absl::Time now =
+      absl::FromUnixSeconds(absl::ToUnixSeconds(clock_.Now()));
+  if (!freeze) {
+    const Misuse misuse{
+        .reason = ReasonOf(refusal), .by = std::string(where), .time = now};
+    const auto noted = Advance(
+        store_, token.id,
+        [&](const TokenRecord& record) { return NoteMisuse(record, misuse); });
+    if (!noted.ok()) {
+      LogEvent(
+          LogLevel::kWarning, "misuse not noted on the record",
+          {{"token", token.id.text()}, {"status", noted.status().ToString()}});
+    }
+    return;
+  }
   const Revocation revocation{
       .who = "latchkey",
       .why = fmt::format("misuse: {}", ReasonOf(refusal)),
-      .time = absl::FromUnixSeconds(absl::ToUnixSeconds(clock_.Now()))};
+      .time = now};
   const SecretString stand_in = RandomBase36(BootstrapToken::kSecretLength);
   const auto revoked =
       Advance(store_, token.id, [&](const TokenRecord& record) {

@@ -8,7 +8,7 @@
 #include <absl/status/status.h>
 
 #include "core/clock.h"
-#include "services/policy.h"
+#include "policy/live_policy.h"
 #include "storage/token_store.h"
 
 namespace latchkey {
@@ -17,18 +17,19 @@ namespace latchkey {
 class MisuseGuard {
  public:
   // All must outlive this.
-  MisuseGuard(TokenStore& store, const Policy& policy, const Clock& clock)
+  MisuseGuard(TokenStore& store, const LivePolicy& policy, const Clock& clock)
       : store_(store), policy_(policy), clock_(clock) {}
 
   // Logs the misuse of `token` that was refused with `refusal`; `where` says by
   // whom, as far as is known. Revokes the token if the rule it was issued under
-  // freezes on misuse. A token that is spent, or gone, stays as it is.
+  // freezes on misuse; else notes the attempt on its record, if that has room.
+  // A token that is spent, or gone, stays as it is.
   void Report(const TokenRecord& token, const absl::Status& refusal,
               std::string_view where);
 
  private:
   TokenStore& store_;
-  const Policy& policy_;
+  const LivePolicy& policy_;
   const Clock& clock_;
 };
 

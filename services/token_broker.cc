@@ -39,6 +39,7 @@ absl::Status InvalidField(std::string_view field, std::string_view message) {
 
 absl::Status ValidateRequest(const IssueRequest& request) {
   LATCHKEY_RETURN_IF_ERROR(ValidateScope(request.scope));
+  LATCHKEY_RETURN_IF_ERROR(ValidateLabels(request.labels));
   const std::string& id = request.request_id;
   const bool printable = std::all_of(
       id.begin(), id.end(), [](char c) { return c > ' ' && c < '\x7f'; });
@@ -49,8 +50,7 @@ absl::Status ValidateRequest(const IssueRequest& request) {
   }
   if (request.lifetime.has_value()) {
     const absl::Duration lifetime = *request.lifetime;
-    if (lifetime < TokenBroker::kMinTokenLifetime ||
-        lifetime > TokenBroker::kMaxTokenLifetime ||
+    if (lifetime < kMinTokenLifetime || lifetime > kMaxTokenLifetime ||
         lifetime != absl::Trunc(lifetime, absl::Seconds(1))) {
       return InvalidField("lifetime",
                           "from 1 minute to 7 days, in whole seconds");
@@ -73,7 +73,8 @@ std::string DigestOf(const IssueRequest& request) {
        OptionalSeconds(scope.max_certificate_lifetime),
        scope.key_digest.value_or(""),
        scope.allow_node_replacement ? "replace" : "",
-       DeliveryName(request.delivery), OptionalSeconds(request.lifetime)});
+       DeliveryName(request.delivery), OptionalSeconds(request.lifetime),
+       FormatLabels(request.labels)});
 }
 
 }  // namespace
@@ -81,6 +82,8 @@ std::string DigestOf(const IssueRequest& request) {
 // One request on its way: what does not depend on the probe.
 struct TokenBroker::Mint {
   std::string provisioner;
+  IdentityKind provisioner_kind;
+  TokenLabels labels;
   std::string request_id;
   std::string request_key;
   std::string request_digest;
@@ -114,10 +117,13 @@ absl::StatusOr<IssuedToken> TokenBroker::Issue(const Identity& caller,
   LATCHKEY_RETURN_IF_ERROR(ValidateRequest(request));
   LATCHKEY_ASSIGN_OR_RETURN(
       PolicyGrant grant,
-      policy_.Decide(caller, {.scope = request.scope,
-                              .delivery = request.delivery,
-                              .lifetime = request.lifetime}));
+      policy_.Current()->Decide(caller, {.scope = request.scope,
+                                         .delivery = request.delivery,
+                                         .lifetime = request.lifetime,
+                                         .labels = request.labels}));
   Mint mint{.provisioner = caller.name,
+            .provisioner_kind = caller.kind,
+            .labels = request.labels,
             .request_id = request.request_id,
             .request_key = {},
             .request_digest = DigestOf(request),
@@ -133,6 +139,8 @@ absl::StatusOr<IssuedToken> TokenBroker::Issue(const Identity& caller,
   record.delivery = mint.delivery;
   record.scope = mint.grant.scope;
   record.provisioner = mint.provisioner;
+  record.provisioner_kind = mint.provisioner_kind;
+  record.labels = mint.labels;
   record.rule = mint.grant.rule;
   record.expire_time = WholeSeconds(clock_.Now()) + mint.grant.lifetime;
   return IssuedToken{.record = std::move(record), .ticket = {}, .token = {}};
@@ -152,6 +160,8 @@ absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(const Mint& mint) {
     record.groups.insert(record.groups.end(), record.scope.groups.begin(),
                          record.scope.groups.end());
     record.provisioner = mint.provisioner;
+    record.provisioner_kind = mint.provisioner_kind;
+    record.labels = mint.labels;
     record.rule = mint.grant.rule;
     record.request_key = mint.request_key;
     record.request_digest = mint.request_digest;

@@ -14,9 +14,9 @@
 #include "core/clock.h"
 #include "core/secret_string.h"
 #include "core/ticket.h"
-#include "services/identity.h"
+#include "policy/identity.h"
+#include "policy/live_policy.h"
 #include "services/misuse.h"
-#include "services/policy.h"
 #include "storage/token_store.h"
 
 namespace latchkey {
@@ -29,6 +29,7 @@ struct IssueRequest {
   // Empty: a random one.
   std::string request_id;
   bool validate_only = false;
+  TokenLabels labels;
 };
 
 struct IssuedToken {
@@ -63,12 +64,8 @@ class TokenBroker {
     absl::Duration join_window = absl::Minutes(15);
   };
 
-  // The limits of IssueRequest.lifetime.
-  static constexpr absl::Duration kMinTokenLifetime = absl::Minutes(1);
-  static constexpr absl::Duration kMaxTokenLifetime = absl::Hours(24 * 7);
-
   // All must outlive this.
-  TokenBroker(Options options, TokenStore& store, const Policy& policy,
+  TokenBroker(Options options, TokenStore& store, const LivePolicy& policy,
               MisuseGuard& misuse, const Clock& clock)
       : options_(std::move(options)),
         store_(store),
@@ -100,7 +97,7 @@ class TokenBroker {
 
   const Options options_;
   TokenStore& store_;
-  const Policy& policy_;
+  const LivePolicy& policy_;
   MisuseGuard& misuse_;
   const Clock& clock_;
 };

@@ -5,7 +5,7 @@
 #include "core/reasons.h"
 #include "core/refusal.h"
 #include "core/status_macros.h"
-#include "services/identity.h"
+#include "policy/identity.h"
 #include "services/unary_call.h"
 
 namespace latchkey {

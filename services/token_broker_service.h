@@ -5,7 +5,7 @@
 
 #include "core/thread_pool.h"
 #include "latchkey/v1/token_broker.grpc.pb.h"
-#include "services/identity.h"
+#include "policy/identity.h"
 #include "services/token_broker.h"
 #include "services/token_messages.h"
 

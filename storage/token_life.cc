@@ -73,6 +73,7 @@ NextRecord Claim(const TokenRecord& record, const ClaimRequest& request,
   }
   TokenRecord next = record;
   next.state = TokenState::kActive;
+  next.last_step = TokenStep::kClaimed;
   next.claim = {.key_digest = request.key_digest,
                 .claimant = request.claimant,
                 .time = now};
@@ -102,6 +103,7 @@ NextRecord Reserve(const TokenRecord& record, const Reservation& reservation,
   }
   TokenRecord next = record;
   next.state = TokenState::kReserved;
+  next.last_step = TokenStep::kReserved;
   next.reservation = reservation;
   return next;
 }
@@ -112,6 +114,7 @@ NextRecord Release(const TokenRecord& record, std::string_view csr_uid) {
   }
   TokenRecord next = record;
   next.state = TokenState::kActive;
+  next.last_step = TokenStep::kReleased;
   next.reservation.reset();
   return next;
 }
@@ -129,7 +132,30 @@ NextRecord Spend(const TokenRecord& record, std::string_view csr_uid,
   }
   TokenRecord next = record;
   Scrub(next, TokenState::kSpent, stand_in);
+  next.last_step = TokenStep::kSpent;
   next.certificate = certificate;
+  return next;
+}
+
+NextRecord Extend(const TokenRecord& record, absl::Time expire_time,
+                  absl::Time now) {
+  LATCHKEY_RETURN_IF_ERROR(CheckUsable(record, now));
+  if (expire_time <= record.expire_time) return std::nullopt;
+  TokenRecord next = record;
+  next.last_step = TokenStep::kExtended;
+  next.expire_time = expire_time;
+  return next;
+}
+
+NextRecord NoteMisuse(const TokenRecord& record, const Misuse& misuse) {
+  if (record.state == TokenState::kSpent ||
+      record.state == TokenState::kRevoked ||
+      record.misuse.size() >= TokenRecord::kMaxMisuse) {
+    return std::nullopt;
+  }
+  TokenRecord next = record;
+  next.last_step = TokenStep::kMisused;
+  next.misuse.push_back(misuse);
   return next;
 }
 
@@ -142,6 +168,7 @@ NextRecord Revoke(const TokenRecord& record, const Revocation& revocation,
   }
   TokenRecord next = record;
   Scrub(next, TokenState::kRevoked, stand_in);
+  next.last_step = TokenStep::kRevoked;
   next.revocation = revocation;
   return next;
 }

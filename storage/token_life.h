@@ -72,6 +72,16 @@ NextRecord Spend(const TokenRecord& record, std::string_view csr_uid,
                  const BoughtCertificate& certificate,
                  const SecretString& stand_in);
 
+// Moves the expiration to `expire_time`; the state stays. Never shortens:
+// nothing to write if the record lasts as long. As CheckUsable.
+NextRecord Extend(const TokenRecord& record, absl::Time expire_time,
+                  absl::Time now);
+
+// Notes an attempt that was refused; the state stays. Nothing to write if the
+// record has TokenRecord::kMaxMisuse notes, or is spent or revoked: what a
+// thief does must not cost more than a few writes.
+NextRecord NoteMisuse(const TokenRecord& record, const Misuse& misuse);
+
 // kIssued, kActive or kReserved to kRevoked, scrubbed. Nothing to write if it
 // is revoked. TOKEN_SPENT (kFailedPrecondition): too late.
 NextRecord Revoke(const TokenRecord& record, const Revocation& revocation,

@@ -1,5 +1,6 @@
 #include "storage/token_record.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -14,7 +15,21 @@ constexpr std::array<std::pair<TokenState, std::string_view>, 5> kNames = {{
     {TokenState::kRevoked, "revoked"},
 }};
 
+constexpr std::array<std::string_view, 8> kSteps = {
+    "issued", "claimed", "reserved", "released",
+    "spent",  "revoked", "extended", "misused"};
+
 }  // namespace
+
+std::string_view TokenStepName(TokenStep step) {
+  return kSteps[static_cast<size_t>(step)];
+}
+
+std::optional<TokenStep> TokenStepFromName(std::string_view name) {
+  const auto it = std::find(kSteps.begin(), kSteps.end(), name);
+  if (it == kSteps.end()) return std::nullopt;
+  return static_cast<TokenStep>(it - kSteps.begin());
+}
 
 std::string_view TokenStateName(TokenState state) {
   for (const auto& [known, name] : kNames) {

@@ -5,6 +5,7 @@
 #define LATCHKEY_STORAGE_TOKEN_RECORD_H_
 
 #include <any>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,7 +15,9 @@
 
 #include "core/bootstrap_token.h"
 #include "core/secret_string.h"
+#include "core/token_labels.h"
 #include "core/token_scope.h"
+#include "policy/identity.h"
 
 namespace latchkey {
 
@@ -24,6 +27,24 @@ enum class TokenState { kIssued, kActive, kReserved, kSpent, kRevoked };
 // "issued", "active", "reserved", "spent", "revoked".
 std::string_view TokenStateName(TokenState state);
 std::optional<TokenState> TokenStateFromName(std::string_view name);
+
+// The arrow that led to where a record stands: each write of a record is one,
+// so whoever watches records sees every step of every token.
+enum class TokenStep {
+  kIssued,
+  kClaimed,
+  kReserved,
+  kReleased,
+  kSpent,
+  kRevoked,
+  kExtended,
+  kMisused,  // an attempt was refused and noted; the state is as it was
+};
+
+// "issued", "claimed", "reserved", "released", "spent", "revoked", "extended",
+// "misused".
+std::string_view TokenStepName(TokenStep step);
+std::optional<TokenStep> TokenStepFromName(std::string_view name);
 
 // Who claimed the ticket.
 struct TokenClaim {
@@ -62,10 +83,21 @@ struct Revocation {
   bool operator==(const Revocation&) const = default;
 };
 
+// An attempt to use the token for what it was not issued for.
+struct Misuse {
+  std::string reason;
+  // A peer's address, or a CSR's name; for people. No line breaks.
+  std::string by;
+  absl::Time time;
+
+  bool operator==(const Misuse&) const = default;
+};
+
 // All times are whole seconds: that is what the stores keep.
 struct TokenRecord {
   TokenId id;
   TokenState state = TokenState::kIssued;
+  TokenStep last_step = TokenStep::kIssued;
   // The secret half of the bootstrap token; a random stand-in once scrubbed.
   SecretString secret;
   Delivery delivery = Delivery::kTicket;
@@ -76,6 +108,8 @@ struct TokenRecord {
 
   // Who issued it, and under which rule of the policy.
   std::string provisioner;
+  IdentityKind provisioner_kind = IdentityKind::kCertificate;
+  TokenLabels labels;
   std::string rule;
   // SHA-256 over (provisioner, request_id): whose request this is.
   std::string request_key;
@@ -98,6 +132,9 @@ struct TokenRecord {
   std::optional<Reservation> reservation;
   std::optional<BoughtCertificate> certificate;
   std::optional<Revocation> revocation;
+  // The first kMaxMisuse attempts, oldest first.
+  static constexpr size_t kMaxMisuse = 4;
+  std::vector<Misuse> misuse;
 
   bool ExpiredAt(absl::Time now) const { return expire_time <= now; }
 

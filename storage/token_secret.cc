@@ -9,6 +9,7 @@
 
 #include "core/status_macros.h"
 #include "core/text_time.h"
+#include "crypto/digest.h"
 
 namespace latchkey {
 namespace {
@@ -16,6 +17,10 @@ namespace {
 constexpr char kManagedByLabel[] = "app.kubernetes.io/managed-by";
 constexpr char kManagedBy[] = "latchkey";
 constexpr char kStateLabel[] = "latchkey.dev/state";
+constexpr char kProvisionerLabel[] = "latchkey.dev/provisioner";
+constexpr std::string_view kOwnLabelPrefix = "label.latchkey.dev/";
+// A label's value has room for 63 characters.
+constexpr size_t kProvisionerLabelLength = 32;
 
 // Keys of `data` (Kubernetes, "Bootstrap Token Secret Format"), and our own.
 constexpr char kTokenId[] = "token-id";
@@ -35,6 +40,9 @@ constexpr char kScopeKey[] = "latchkey.dev/scope-public-key-sha256";
 constexpr char kReplacement[] = "latchkey.dev/allow-node-replacement";
 constexpr char kDelivery[] = "latchkey.dev/delivery";
 constexpr char kProvisioner[] = "latchkey.dev/provisioner";
+constexpr char kProvisionerKind[] = "latchkey.dev/provisioner-kind";
+constexpr char kLastStep[] = "latchkey.dev/last-step";
+constexpr char kMisuse[] = "latchkey.dev/misuse";
 constexpr char kRule[] = "latchkey.dev/policy-rule";
 constexpr char kRequestKey[] = "latchkey.dev/request-key";
 constexpr char kRequestDigest[] = "latchkey.dev/request-digest";
@@ -77,13 +85,26 @@ void WriteScope(const TokenRecord& record, Annotations& annotations) {
   Put(annotations, kReplacement, scope.allow_node_replacement ? "true" : "");
   Put(annotations, kDelivery, std::string(DeliveryName(record.delivery)));
   Put(annotations, kProvisioner, record.provisioner);
+  Put(annotations, kProvisionerKind,
+      std::string(IdentityKindName(record.provisioner_kind)));
   Put(annotations, kRule, record.rule);
   Put(annotations, kRequestKey, record.request_key);
   Put(annotations, kRequestDigest, record.request_digest);
   Put(annotations, kTicketDigest, record.ticket_digest);
 }
 
+// A line each: time, reason, by whom.
+std::string FormatMisuse(const std::vector<Misuse>& all) {
+  std::string lines;
+  for (const Misuse& one : all) {
+    lines +=
+        fmt::format("{} {} {}\n", FormatRfc3339(one.time), one.reason, one.by);
+  }
+  return lines;
+}
+
 void WriteProgress(const TokenRecord& record, Annotations& annotations) {
+  Put(annotations, kLastStep, std::string(TokenStepName(record.last_step)));
   const TokenClaim claim = record.claim.value_or(TokenClaim());
   Put(annotations, kClaimKey, claim.key_digest);
   Put(annotations, kClaimant, claim.claimant);
@@ -105,6 +126,29 @@ void WriteProgress(const TokenRecord& record, Annotations& annotations) {
   Put(annotations, kRevokeReason, revoked.why);
   Put(annotations, kRevokeTime,
       record.revocation.has_value() ? FormatRfc3339(revoked.time) : "");
+  Put(annotations, kMisuse, FormatMisuse(record.misuse));
+}
+
+void WriteLabels(const TokenRecord& record,
+                 google::protobuf::Map<std::string, std::string>& labels) {
+  labels[kManagedByLabel] = kManagedBy;
+  labels[kStateLabel] = std::string(TokenStateName(record.state));
+  labels[kProvisionerLabel] = ProvisionerLabelValue(record.provisioner);
+  for (const auto& [key, value] : record.labels) {
+    labels[std::string(kOwnLabelPrefix) + key] = value;
+  }
+}
+
+TokenLabels ReadLabels(
+    const google::protobuf::Map<std::string, std::string>& labels) {
+  TokenLabels own;
+  for (const auto& [key, value] : labels) {
+    if (std::string_view(key).substr(0, kOwnLabelPrefix.size()) ==
+        kOwnLabelPrefix) {
+      own[key.substr(kOwnLabelPrefix.size())] = value;
+    }
+  }
+  return own;
 }
 
 // Reads annotations; remembers the first that does not make sense.
@@ -138,13 +182,13 @@ class AnnotationReader {
   std::string wrong_;
 };
 
-std::vector<std::string> SplitCommas(std::string_view text) {
+std::vector<std::string> SplitAt(std::string_view text, char separator) {
   std::vector<std::string> parts;
   while (!text.empty()) {
-    const size_t comma = text.find(',');
-    parts.emplace_back(text.substr(0, comma));
-    if (comma == std::string_view::npos) break;
-    text.remove_prefix(comma + 1);
+    const size_t end = text.find(separator);
+    parts.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
   }
   return parts;
 }
@@ -152,7 +196,7 @@ std::vector<std::string> SplitCommas(std::string_view text) {
 void ReadScope(AnnotationReader& reader, TokenRecord& record) {
   TokenScope& scope = record.scope;
   scope.node_name = reader.Required(kNodeName);
-  scope.groups = SplitCommas(reader.Text(kScopeGroups));
+  scope.groups = SplitAt(reader.Text(kScopeGroups), ',');
   if (const std::string text = reader.Text(kMaxLifetime); !text.empty()) {
     const auto lifetime = ParsePositiveDuration(text);
     if (lifetime.ok()) {
@@ -169,13 +213,35 @@ void ReadScope(AnnotationReader& reader, TokenRecord& record) {
   if (!delivery.has_value()) reader.Fail(kDelivery);
   record.delivery = delivery.value_or(Delivery::kTicket);
   record.provisioner = reader.Required(kProvisioner);
+  record.provisioner_kind = IdentityKindFromName(reader.Text(kProvisionerKind))
+                                .value_or(IdentityKind::kCertificate);
   record.rule = reader.Text(kRule);
   record.request_key = reader.Required(kRequestKey);
   record.request_digest = reader.Required(kRequestDigest);
   record.ticket_digest = reader.Text(kTicketDigest);
 }
 
+// For people, so what cannot be read is passed over.
+std::vector<Misuse> ParseMisuse(std::string_view lines) {
+  std::vector<Misuse> all;
+  for (const std::string& line : SplitAt(lines, '\n')) {
+    const size_t reason = line.find(' ');
+    const size_t by =
+        reason == std::string::npos ? reason : line.find(' ', reason + 1);
+    if (by == std::string::npos) continue;
+    const auto time = ParseRfc3339(line.substr(0, reason));
+    if (!time.ok() || all.size() >= TokenRecord::kMaxMisuse) continue;
+    all.push_back({.reason = line.substr(reason + 1, by - reason - 1),
+                   .by = line.substr(by + 1),
+                   .time = *time});
+  }
+  return all;
+}
+
 void ReadProgress(AnnotationReader& reader, TokenRecord& record) {
+  record.last_step =
+      TokenStepFromName(reader.Text(kLastStep)).value_or(TokenStep::kIssued);
+  record.misuse = ParseMisuse(reader.Text(kMisuse));
   if (const std::string key = reader.Text(kClaimKey); !key.empty()) {
     record.claim = {.key_digest = key,
                     .claimant = reader.Text(kClaimant),
@@ -219,13 +285,15 @@ absl::Status Unreadable(const TokenId& id, std::string_view what) {
 
 }  // namespace
 
+std::string ProvisionerLabelValue(std::string_view provisioner) {
+  return Sha256Hex(provisioner).substr(0, kProvisionerLabelLength);
+}
+
 void WriteTokenSecret(const TokenRecord& record, kubernetes::Secret& secret) {
   kubernetes::ObjectMeta& metadata = *secret.mutable_metadata();
   metadata.set_name(record.id.SecretName());
   metadata.set_namespace_(std::string(kTokenNamespace));
-  (*metadata.mutable_labels())[kManagedByLabel] = kManagedBy;
-  (*metadata.mutable_labels())[kStateLabel] =
-      std::string(TokenStateName(record.state));
+  WriteLabels(record, *metadata.mutable_labels());
   WriteScope(record, *metadata.mutable_annotations());
   WriteProgress(record, *metadata.mutable_annotations());
 
@@ -278,10 +346,11 @@ absl::StatusOr<StoredToken> ReadTokenSecret(kubernetes::Secret secret) {
   record.state = *state;
   record.secret = SecretString(Data(secret, kTokenSecret));
   record.ticket_salt = SecretString(Data(secret, kTicketSalt));
-  record.groups = SplitCommas(Data(secret, kGroups));
+  record.groups = SplitAt(Data(secret, kGroups), ',');
   record.expire_time = *expires;
   record.create_time =
       absl::FromUnixSeconds(metadata.creation_timestamp().seconds());
+  record.labels = ReadLabels(metadata.labels());
   AnnotationReader reader(metadata.annotations());
   ReadScope(reader, record);
   ReadProgress(reader, record);

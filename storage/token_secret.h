@@ -6,7 +6,9 @@
 // of it public, so that `kubectl describe` tells an operator where a token
 // stands and a label selector finds them:
 //
-//   labels       app.kubernetes.io/managed-by=latchkey, latchkey.dev/state
+//   labels       app.kubernetes.io/managed-by=latchkey, latchkey.dev/state,
+//                latchkey.dev/provisioner (half the SHA-256 of its name),
+//                label.latchkey.dev/<key> for each of the token's own
 //   annotations  latchkey.dev/{node-name,provisioner,rule,delivery,…}
 //
 // Only records with the managed-by label are ours.
@@ -17,6 +19,7 @@
 #ifndef LATCHKEY_STORAGE_TOKEN_SECRET_H_
 #define LATCHKEY_STORAGE_TOKEN_SECRET_H_
 
+#include <string>
 #include <string_view>
 
 #include <absl/status/statusor.h>
@@ -34,6 +37,9 @@ inline constexpr std::string_view kTokenLabelSelector =
     "app.kubernetes.io/managed-by=latchkey";
 inline constexpr std::string_view kTokenFieldSelector =
     "type=bootstrap.kubernetes.io/token";
+
+// Value of the label latchkey.dev/provisioner of that provisioner's tokens.
+std::string ProvisionerLabelValue(std::string_view provisioner);
 
 // Writes `record` into `secret`, over what stands there; whatever Latchkey does
 // not know (other annotations, managed fields) stays.

@@ -18,7 +18,7 @@ includes() {
   grep -rn --include='*.h' --include='*.cc' '^#include' "$1" 2>/dev/null
 }
 
-order='core crypto clients storage services devcluster server'
+order='core crypto policy audit clients storage services devcluster server'
 allowed=
 for folder in $order; do
   allowed="$allowed$folder|"

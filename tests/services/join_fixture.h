@@ -123,8 +123,8 @@ class JoinFixture : public ::testing::Test {
   FakeClock clock_{At(0)};
   FakeKubernetesClient api_{clock_};
   latchkey::KubernetesTokenStore store_{api_};
-  latchkey::Policy policy_{
-      {{.name = "workers"}, {.name = "frozen", .freeze_on_misuse = true}}};
+  latchkey::LivePolicy policy_{latchkey::Policy(
+      {{.name = "workers"}, {.name = "frozen", .freeze_on_misuse = true}})};
   latchkey::MisuseGuard misuse_{store_, policy_, clock_};
   latchkey::CsrApprover approver_{{}, api_, store_, misuse_, clock_};
   latchkey::CsrApprover second_approver_{{}, api_, store_, misuse_, clock_};

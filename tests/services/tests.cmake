@@ -1,4 +1,4 @@
-foreach(name policy csr_rules work_schedule worker_pool token_broker identity
+foreach(name csr_rules work_schedule worker_pool token_broker
              token_messages)
   latchkey_test(services/${name}_test.cc DEPS latchkey::services)
 endforeach()

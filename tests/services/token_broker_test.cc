@@ -33,7 +33,8 @@ using ::testing::Pair;
 class TokenBrokerTest : public ::testing::Test {
  protected:
   static std::vector<PolicyRule> Rules() {
-    const IdentityMatcher autoscaler = {.spiffe_id = "spiffe://e/autoscaler"};
+    const IdentityMatcher autoscaler = {
+        {{"spiffe_id", "spiffe://e/autoscaler"}}};
     return {{.name = "workers",
              .provisioners = {autoscaler},
              .node_names = {"worker-*"},
@@ -73,12 +74,13 @@ class TokenBrokerTest : public ::testing::Test {
     return PrivateKey::Generate(KeyType::kP256).value();
   }
 
-  const Identity caller_ = {.name = "spiffe://e/autoscaler",
-                            .spiffe_id = "spiffe://e/autoscaler"};
+  const Identity caller_ = {
+      .name = "spiffe://e/autoscaler",
+      .attributes = {{"spiffe_id", {"spiffe://e/autoscaler"}}}};
   FakeClock clock_;
   MemoryTokenStore memory_{clock_};
   FlakyTokenStore store_{memory_};
-  Policy policy_{Rules()};
+  LivePolicy policy_{Policy(Rules())};
   MisuseGuard misuse_{store_, policy_, clock_};
   TokenBroker broker_{{}, store_, policy_, misuse_, clock_};
   TokenBroker second_{{}, store_, policy_, misuse_, clock_};
@@ -165,12 +167,13 @@ TEST_F(TokenBrokerTest, AnotherRequestUnderTheSameIdIsRefused) {
 
 TEST_F(TokenBrokerTest, AnotherProvisionersRequestIdIsAnotherRequest) {
   const auto mine = Issue(For("worker-1", "3b0c4c1e-request"));
-  Policy open({{.name = "all",
-                .provisioners = {{.common_name = "other"}},
-                .node_names = {"*"}}});
+  LivePolicy open(Policy({{.name = "all",
+                           .provisioners = {{{{"common_name", "other"}}}},
+                           .node_names = {"*"}}}));
   TokenBroker third({}, store_, open, misuse_, clock_);
-  const auto theirs = third.Issue({.name = "cn:other", .common_name = "other"},
-                                  For("worker-1", "3b0c4c1e-request"));
+  const auto theirs = third.Issue(
+      {.name = "cn:other", .attributes = {{"common_name", {"other"}}}},
+      For("worker-1", "3b0c4c1e-request"));
   ASSERT_THAT(theirs, IsOk());
   EXPECT_NE(theirs->record.id, mine->record.id);
 }

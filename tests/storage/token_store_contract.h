@@ -62,6 +62,10 @@ inline std::string FirstDifference(const latchkey::TokenRecord& a,
   if (a.groups != b.groups) return "groups";
   if (a.provisioner != b.provisioner) return "provisioner";
   if (a.rule != b.rule) return "rule";
+  if (a.provisioner_kind != b.provisioner_kind) return "provisioner_kind";
+  if (a.labels != b.labels) return "labels";
+  if (a.last_step != b.last_step) return "last_step";
+  if (a.misuse != b.misuse) return "misuse";
   if (a.request_key != b.request_key) return "request_key";
   if (a.request_digest != b.request_digest) return "request_digest";
   if (a.ticket_digest != b.ticket_digest) return "ticket_digest";
@@ -82,6 +86,8 @@ TYPED_TEST_P(TokenStoreContract, FindsWhatWasInserted) {
   record.scope.max_certificate_lifetime = absl::Hours(36);
   record.scope.key_digest = Key('7');
   record.scope.allow_node_replacement = true;
+  record.provisioner_kind = latchkey::IdentityKind::kServiceAccount;
+  record.labels = {{"team", "a"}, {"empty", ""}};
   const latchkey::StoredToken inserted = this->Inserted(record);
 
   const auto found = this->store().Find(record.id);

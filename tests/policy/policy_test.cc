@@ -1,4 +1,4 @@
-#include "services/policy.h"
+#include "policy/policy.h"
 
 #include <gmock/gmock.h>
 
@@ -15,18 +15,21 @@ using ::testing::Contains;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 
-Identity Spiffe(std::string id) { return {.name = id, .spiffe_id = id}; }
+Identity Spiffe(std::string id) {
+  return {.name = id, .attributes = {{"spiffe_id", {id}}}};
+}
 
 const Identity kAutoscaler = Spiffe("spiffe://example.org/autoscaler");
 
 PolicyRule Workers() {
-  return {.name = "workers",
-          .provisioners = {{.spiffe_id = "spiffe://example.org/autoscaler"}},
-          .node_names = {"worker-*"},
-          .groups = {"system:bootstrappers:pool-a"},
-          .delivery = {Delivery::kTicket},
-          .max_token_lifetime = absl::Minutes(30),
-          .max_certificate_lifetime = absl::Hours(24)};
+  return {
+      .name = "workers",
+      .provisioners = {{{{"spiffe_id", "spiffe://example.org/autoscaler"}}}},
+      .node_names = {"worker-*"},
+      .groups = {"system:bootstrappers:pool-a"},
+      .delivery = {Delivery::kTicket},
+      .max_token_lifetime = absl::Minutes(30),
+      .max_certificate_lifetime = absl::Hours(24)};
 }
 
 PolicyQuestion Ask(std::string node_name) {
@@ -122,18 +125,21 @@ TEST(PolicyTest, AnyRuleThatAllowsAllIsEnough) {
 }
 
 TEST(PolicyTest, MatchersCompareEveryFieldThatIsSet) {
-  const Identity identity = {.name = "dns:a.example",
-                             .dns_names = {"a.example", "b.example"},
-                             .common_name = "b"};
-  EXPECT_TRUE((IdentityMatcher{.dns_name = "b.example"}).Matches(identity));
-  EXPECT_TRUE((IdentityMatcher{.dns_name = "a.example", .common_name = "b"})
-                  .Matches(identity));
-  EXPECT_FALSE((IdentityMatcher{.dns_name = "a.example", .common_name = "c"})
-                   .Matches(identity));
+  const Identity identity = {
+      .name = "dns:a.example",
+      .attributes = {{"dns_name", {"a.example", "b.example"}},
+                     {"common_name", {"b"}}}};
+  EXPECT_TRUE((IdentityMatcher{{{"dns_name", "b.example"}}}).Matches(identity));
+  EXPECT_TRUE(
+      (IdentityMatcher{{{"dns_name", "a.example"}, {"common_name", "b"}}})
+          .Matches(identity));
   EXPECT_FALSE(
-      (IdentityMatcher{.spiffe_id = "dns:a.example"}).Matches(identity));
-  EXPECT_FALSE((IdentityMatcher{.spiffe_id = ""})
-                   .Matches({.name = "x", .spiffe_id = "spiffe://x"}));
+      (IdentityMatcher{{{"dns_name", "a.example"}, {"common_name", "c"}}})
+          .Matches(identity));
+  EXPECT_FALSE(
+      (IdentityMatcher{{{"spiffe_id", "dns:a.example"}}}).Matches(identity));
+  EXPECT_FALSE((IdentityMatcher{{{"common_name", ""}}}).Matches(identity));
+  EXPECT_FALSE(IdentityMatcher().Matches(identity));
 }
 
 TEST(PolicyTest, KnowsWhichRulesFreeze) {

@@ -1,8 +1,10 @@
 // Which provisioner may mint what. Deny by default; data, never code.
 
-#ifndef LATCHKEY_SERVICES_POLICY_H_
-#define LATCHKEY_SERVICES_POLICY_H_
+#ifndef LATCHKEY_POLICY_POLICY_H_
+#define LATCHKEY_POLICY_POLICY_H_
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,19 +12,25 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
+#include "core/token_labels.h"
 #include "core/token_scope.h"
-#include "services/identity.h"
+#include "policy/identity.h"
 
 namespace latchkey {
 
-// Matches an identity if every field that is set equals the identity's, byte
-// for byte; a matcher with no field set matches nobody.
+// Matches an identity if each attribute named here has a value that the matcher
+// beside it equals, byte for byte; with no attribute, nobody.
 struct IdentityMatcher {
-  std::optional<std::string> spiffe_id;
-  std::optional<std::string> dns_name;  // any of the identity's
-  std::optional<std::string> common_name;
+  std::map<std::string, std::string, std::less<>> attributes;
 
   bool Matches(const Identity& identity) const;
+};
+
+// Which tokens an identity may read, revoke, extend and watch.
+enum class Reach {
+  kNone,  // no rule is for it: it may do nothing at all
+  kOwn,
+  kAll,
 };
 
 struct PolicyRule {
@@ -41,6 +49,13 @@ struct PolicyRule {
   // A ticket that a second key tries to claim, or a token that a stranger's CSR
   // uses, is revoked, not only refused.
   bool freeze_on_misuse = false;
+  // Whose tokens its provisioners may manage: kOwn or kAll.
+  Reach manage = Reach::kOwn;
+  // Tokens of one provisioner that may be unused (ISSUED, ACTIVE, RESERVED) at
+  // once; absent: any number.
+  std::optional<int64_t> max_outstanding;
+  // Labels that a request must set.
+  std::vector<std::string> required_labels;
 };
 
 // What is asked for, as the policy sees it. The scope is valid.
@@ -48,6 +63,7 @@ struct PolicyQuestion {
   TokenScope scope;
   Delivery delivery = Delivery::kTicket;
   std::optional<absl::Duration> lifetime;
+  TokenLabels labels;
 };
 
 // What is granted: the question with its defaults filled in.
@@ -55,6 +71,7 @@ struct PolicyGrant {
   std::string rule;
   TokenScope scope;
   absl::Duration lifetime;
+  std::optional<int64_t> max_outstanding;
 };
 
 // Immutable, safe for concurrent use.
@@ -72,6 +89,14 @@ class Policy {
   absl::StatusOr<PolicyGrant> Decide(const Identity& identity,
                                      const PolicyQuestion& question) const;
 
+  // The widest of the rules that are for `identity`.
+  Reach ReachOf(const Identity& identity) const;
+
+  // How long after its creation a token may at most be valid, by the rule of
+  // that name, which it was issued under; absent if there is no such rule any
+  // more.
+  std::optional<absl::Duration> MaxTokenLifetime(std::string_view rule) const;
+
   // True if the rule of that name freezes tokens on misuse.
   bool FreezesOnMisuse(std::string_view rule) const;
 
@@ -81,4 +106,4 @@ class Policy {
 
 }  // namespace latchkey
 
-#endif  // LATCHKEY_SERVICES_POLICY_H_
+#endif  // LATCHKEY_POLICY_POLICY_H_

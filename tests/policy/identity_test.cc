@@ -1,4 +1,4 @@
-#include "services/identity.h"
+#include "policy/identity.h"
 
 #include <string>
 

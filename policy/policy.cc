@@ -1,4 +1,4 @@
-#include "services/policy.h"
+#include "policy/policy.h"
 
 #include <algorithm>
 #include <array>
@@ -53,26 +53,41 @@ bool AllowsReplacement(const PolicyRule& rule, const PolicyQuestion& question) {
   return rule.allow_node_replacement || !question.scope.allow_node_replacement;
 }
 
+bool HasRequiredLabels(const PolicyRule& rule, const PolicyQuestion& question) {
+  return std::all_of(
+      rule.required_labels.begin(), rule.required_labels.end(),
+      [&](const std::string& key) { return question.labels.contains(key); });
+}
+
+bool IsFor(const PolicyRule& rule, const Identity& identity) {
+  return std::any_of(rule.provisioners.begin(), rule.provisioners.end(),
+                     [&](const IdentityMatcher& matcher) {
+                       return matcher.Matches(identity);
+                     });
+}
+
 struct FieldCheck {
   const char* field;
   bool (*allows)(const PolicyRule&, const PolicyQuestion&);
 };
 
 // What a stranger to a rule lacks first comes first: the name says most.
-constexpr std::array<FieldCheck, 6> kChecks = {{
+constexpr std::array<FieldCheck, 7> kChecks = {{
     {"scope.node_name", AllowsNodeName},
     {"delivery", AllowsDelivery},
     {"scope.groups", AllowsGroups},
     {"lifetime", AllowsLifetime},
     {"scope.max_certificate_lifetime", AllowsCertificateLifetime},
     {"scope.allow_node_replacement", AllowsReplacement},
+    {"labels", HasRequiredLabels},
 }};
 
 PolicyGrant GrantOf(const PolicyRule& rule, const PolicyQuestion& question) {
   PolicyGrant grant{.rule = rule.name,
                     .scope = question.scope,
                     .lifetime = question.lifetime.value_or(
-                        std::min(rule.max_token_lifetime, absl::Hours(1)))};
+                        std::min(rule.max_token_lifetime, absl::Hours(1))),
+                    .max_outstanding = rule.max_outstanding};
   if (!grant.scope.max_certificate_lifetime.has_value()) {
     grant.scope.max_certificate_lifetime = rule.max_certificate_lifetime;
   }
@@ -82,10 +97,11 @@ PolicyGrant GrantOf(const PolicyRule& rule, const PolicyQuestion& question) {
 }  // namespace
 
 bool IdentityMatcher::Matches(const Identity& identity) const {
-  if (!spiffe_id && !dns_name && !common_name) return false;
-  return (!spiffe_id || *spiffe_id == identity.spiffe_id) &&
-         (!dns_name || Contains(identity.dns_names, *dns_name)) &&
-         (!common_name || *common_name == identity.common_name);
+  return !attributes.empty() &&
+         std::all_of(
+             attributes.begin(), attributes.end(), [&](const auto& wanted) {
+               return Contains(identity.Values(wanted.first), wanted.second);
+             });
 }
 
 absl::StatusOr<PolicyGrant> Policy::Decide(
@@ -93,12 +109,7 @@ absl::StatusOr<PolicyGrant> Policy::Decide(
   const PolicyRule* nearest = nullptr;
   size_t nearest_passed = 0;
   for (const PolicyRule& rule : rules_) {
-    if (std::none_of(rule.provisioners.begin(), rule.provisioners.end(),
-                     [&](const IdentityMatcher& matcher) {
-                       return matcher.Matches(identity);
-                     })) {
-      continue;
-    }
+    if (!IsFor(rule, identity)) continue;
     size_t passed = 0;
     while (passed < kChecks.size() && kChecks[passed].allows(rule, question)) {
       ++passed;
@@ -118,6 +129,22 @@ absl::StatusOr<PolicyGrant> Policy::Decide(
                 fmt::format("policy rule '{}' does not allow this {}",
                             nearest->name, field),
                 {{"rule", nearest->name}, {"field", field}});
+}
+
+Reach Policy::ReachOf(const Identity& identity) const {
+  Reach reach = Reach::kNone;
+  for (const PolicyRule& rule : rules_) {
+    if (IsFor(rule, identity)) reach = std::max(reach, rule.manage);
+  }
+  return reach;
+}
+
+std::optional<absl::Duration> Policy::MaxTokenLifetime(
+    std::string_view rule) const {
+  for (const PolicyRule& one : rules_) {
+    if (one.name == rule) return one.max_token_lifetime;
+  }
+  return std::nullopt;
 }
 
 bool Policy::FreezesOnMisuse(std::string_view rule) const {

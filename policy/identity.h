@@ -1,0 +1,87 @@
+// Who calls: what a verified credential says of its holder.
+
+#ifndef LATCHKEY_POLICY_IDENTITY_H_
+#define LATCHKEY_POLICY_IDENTITY_H_
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "core/mutex.h"
+
+namespace latchkey {
+
+// How a caller proved who it is.
+enum class IdentityKind { kCertificate, kServiceAccount, kJwt };
+
+// "certificate", "service_account", "jwt".
+std::string_view IdentityKindName(IdentityKind kind);
+std::optional<IdentityKind> IdentityKindFromName(std::string_view name);
+
+// Attributes of an identity that a policy can match on, by kind:
+//   certificate      spiffe_id, dns_name, common_name
+//   service_account  service_account ("namespace/name"), namespace, group
+//   jwt              issuer, subject, and what the issuer's configuration maps
+//                    claims to, under the names that it gives them
+namespace attribute {
+inline constexpr std::string_view kSpiffeId = "spiffe_id";
+inline constexpr std::string_view kDnsName = "dns_name";
+inline constexpr std::string_view kCommonName = "common_name";
+inline constexpr std::string_view kServiceAccount = "service_account";
+inline constexpr std::string_view kNamespace = "namespace";
+inline constexpr std::string_view kGroup = "group";
+inline constexpr std::string_view kIssuer = "issuer";
+inline constexpr std::string_view kSubject = "subject";
+}  // namespace attribute
+
+// An authenticated caller: its credential was verified, and this is what it
+// says. Every value is printable ASCII without spaces, and not empty.
+struct Identity {
+  // One name for the owner of tokens, the log and idempotency. Two credentials
+  // with one name are one provisioner; names of different kinds never meet.
+  //   certificate      "spiffe://…" if there is a SPIFFE ID, else
+  //                    "dns:<first DNS SAN>", else "cn:<common name>"
+  //   service_account  "sa:<namespace>/<name>"
+  //   jwt              "jwt:<issuer's configured name>:<subject>"
+  std::string name;
+  IdentityKind kind = IdentityKind::kCertificate;
+  // Each with one value or more, in the credential's order.
+  std::map<std::string, std::vector<std::string>, std::less<>> attributes;
+
+  // None if there is no such attribute.
+  const std::vector<std::string>& Values(std::string_view attribute) const;
+};
+
+// The identity in a verified client certificate in PEM. kUnauthenticated
+// (UNAUTHENTICATED) if it says no usable name, or has more than one SPIFFE ID
+// (which the X.509-SVID standard forbids). A name with characters outside
+// printable ASCII is not usable.
+absl::StatusOr<Identity> IdentityFromCertificate(std::string_view pem);
+
+// The same, remembered: OpenSSL takes longer to read a certificate than the
+// rest of a call does, and a caller shows the same one each time. What it says
+// never changes; whether it is valid is for TLS to say. Safe for concurrent
+// use.
+class IdentityCache {
+ public:
+  // When so many are known, all are forgotten.
+  static constexpr size_t kMaxKnown = 256;
+  // Longer ones are read each time.
+  static constexpr size_t kMaxKnownBytes = 16 << 10;
+
+  absl::StatusOr<Identity> IdentityOf(std::string_view pem);
+
+ private:
+  Mutex mutex_;
+  std::map<std::string, Identity, std::less<>> by_pem_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_POLICY_IDENTITY_H_

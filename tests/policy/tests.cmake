@@ -1,0 +1,3 @@
+foreach(name identity policy)
+  latchkey_test(policy/${name}_test.cc DEPS latchkey::policy)
+endforeach()
