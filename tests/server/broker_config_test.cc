@@ -59,7 +59,7 @@ TEST(BrokerConfigTest, ReadsEveryField) {
   ASSERT_EQ(config->policy.size(), 1U);
   const PolicyRule& rule = config->policy.front();
   EXPECT_EQ(rule.provisioners.size(), 2U);
-  EXPECT_EQ(rule.provisioners[1].common_name, "ci");
+  EXPECT_EQ(rule.provisioners[1].attributes.at("common_name"), "ci");
   EXPECT_EQ(rule.node_names.size(), 2U);
   EXPECT_EQ(rule.delivery, std::vector<Delivery>{Delivery::kDirect});
   EXPECT_EQ(rule.max_token_lifetime, absl::Hours(2));
