@@ -13,6 +13,7 @@ namespace latchkey::reason {
 inline constexpr std::string_view kInvalidField = "INVALID_FIELD";
 inline constexpr std::string_view kUnauthenticated = "UNAUTHENTICATED";
 inline constexpr std::string_view kPolicyDenied = "POLICY_DENIED";
+inline constexpr std::string_view kPageExpired = "PAGE_EXPIRED";
 inline constexpr std::string_view kRequestIdReused = "REQUEST_ID_REUSED";
 inline constexpr std::string_view kOverloaded = "OVERLOADED";
 inline constexpr std::string_view kClusterUnavailable = "CLUSTER_UNAVAILABLE";

@@ -132,6 +132,7 @@ WorkResult TokenUpkeep::SpendOn(const StoredToken& token,
               .serial = "",
               .not_after = token.record.expire_time};
   }
+  bought.time = absl::FromUnixSeconds(absl::ToUnixSeconds(clock_.Now()));
   const SecretString stand_in = RandomBase36(BootstrapToken::kSecretLength);
   const auto spent = Advance(
       store_, token.record.id,

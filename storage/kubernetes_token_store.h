@@ -19,6 +19,7 @@ class KubernetesTokenStore final : public TokenStore {
   absl::StatusOr<StoredToken> Replace(const StoredToken& seen,
                                       const TokenRecord& next) override;
   absl::Status Remove(const StoredToken& seen) override;
+  absl::StatusOr<TokenPage> List(const TokenQuery& query) override;
 
  private:
   KubernetesClient& client_;

@@ -1,12 +1,33 @@
 #include "storage/memory_token_store.h"
 
+#include <algorithm>
+#include <charconv>
 #include <string>
 
 #include <absl/status/status.h>
+#include <fmt/format.h>
 
+#include "core/reasons.h"
+#include "core/refusal.h"
 #include "core/status_macros.h"
 
 namespace latchkey {
+namespace {
+
+// "<listing>.<offset>".
+absl::Status ParsePageToken(const std::string& text, uint64_t* listing,
+                            size_t* offset) {
+  const char* end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), end, *listing);
+  if (first.ec == std::errc() && first.ptr != end && *first.ptr == '.') {
+    const auto second = std::from_chars(first.ptr + 1, end, *offset);
+    if (second.ec == std::errc() && second.ptr == end) return absl::OkStatus();
+  }
+  return Refuse(absl::StatusCode::kInvalidArgument, reason::kInvalidField,
+                "page_token: not of a listing", {{"field", "page_token"}});
+}
+
+}  // namespace
 
 absl::StatusOr<StoredToken> MemoryTokenStore::Insert(
     const TokenRecord& record) {
@@ -56,6 +77,39 @@ absl::Status MemoryTokenStore::Remove(const StoredToken& seen) {
   LATCHKEY_RETURN_IF_ERROR(FindUnchanged(seen).status());
   tokens_.erase(seen.record.id);
   return absl::OkStatus();
+}
+
+absl::StatusOr<TokenPage> MemoryTokenStore::List(const TokenQuery& query) {
+  const MutexLock lock(mutex_);
+  uint64_t number = 0;
+  size_t offset = 0;
+  if (query.page_token.empty()) {
+    number = ++last_listing_;
+    Listing& listing = listings_[number];
+    listing.filter = query.filter;
+    for (const auto& [id, token] : tokens_) {
+      if (query.filter.Matches(token.record)) listing.tokens.push_back(token);
+    }
+    if (listings_.size() > kMaxListings) listings_.erase(listings_.begin());
+  } else {
+    LATCHKEY_RETURN_IF_ERROR(
+        ParsePageToken(query.page_token, &number, &offset));
+  }
+  const auto listing = listings_.find(number);
+  if (listing == listings_.end() || listing->second.filter != query.filter) {
+    return Refuse(absl::StatusCode::kAborted, reason::kPageExpired,
+                  "the listing is forgotten; list again");
+  }
+  const std::vector<StoredToken>& all = listing->second.tokens;
+  const size_t begin = std::min(offset, all.size());
+  const size_t end = std::min(all.size(), begin + query.page_size);
+  TokenPage page;
+  page.tokens.assign(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                     all.begin() + static_cast<std::ptrdiff_t>(end));
+  if (end < all.size()) {
+    page.next_page_token = fmt::format("{}.{}", number, end);
+  }
+  return page;
 }
 
 }  // namespace latchkey

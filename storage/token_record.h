@@ -71,6 +71,8 @@ struct BoughtCertificate {
   std::string fingerprint;  // SHA-256 of the DER, hexadecimal
   std::string serial;       // hexadecimal
   absl::Time not_after;
+  // When the token was spent on it.
+  absl::Time time = absl::InfinitePast();
 
   bool operator==(const BoughtCertificate&) const = default;
 };

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <absl/status/status.h>
 #include <fmt/format.h>
@@ -57,6 +58,7 @@ constexpr char kReserveTime[] = "latchkey.dev/reserve-time";
 constexpr char kFingerprint[] = "latchkey.dev/certificate-sha256";
 constexpr char kSerial[] = "latchkey.dev/certificate-serial";
 constexpr char kNotAfter[] = "latchkey.dev/certificate-not-after";
+constexpr char kSpendTime[] = "latchkey.dev/spend-time";
 constexpr char kRevokedBy[] = "latchkey.dev/revoked-by";
 constexpr char kRevokeReason[] = "latchkey.dev/revoke-reason";
 constexpr char kRevokeTime[] = "latchkey.dev/revoke-time";
@@ -121,6 +123,8 @@ void WriteProgress(const TokenRecord& record, Annotations& annotations) {
   Put(annotations, kSerial, bought.serial);
   Put(annotations, kNotAfter,
       record.certificate.has_value() ? FormatRfc3339(bought.not_after) : "");
+  Put(annotations, kSpendTime,
+      bought.time != absl::InfinitePast() ? FormatRfc3339(bought.time) : "");
   const Revocation revoked = record.revocation.value_or(Revocation());
   Put(annotations, kRevokedBy, revoked.who);
   Put(annotations, kRevokeReason, revoked.why);
@@ -256,7 +260,9 @@ void ReadProgress(AnnotationReader& reader, TokenRecord& record) {
   if (const std::string text = reader.Text(kFingerprint); !text.empty()) {
     record.certificate = {.fingerprint = text,
                           .serial = reader.Text(kSerial),
-                          .not_after = reader.Time(kNotAfter)};
+                          .not_after = reader.Time(kNotAfter),
+                          .time = ParseRfc3339(reader.Text(kSpendTime))
+                                      .value_or(absl::InfinitePast())};
   }
   if (const std::string who = reader.Text(kRevokedBy); !who.empty()) {
     record.revocation = {.who = who,
@@ -287,6 +293,25 @@ absl::Status Unreadable(const TokenId& id, std::string_view what) {
 
 std::string ProvisionerLabelValue(std::string_view provisioner) {
   return Sha256Hex(provisioner).substr(0, kProvisionerLabelLength);
+}
+
+std::string LabelSelectorOf(const TokenFilter& filter) {
+  std::string selector(kTokenLabelSelector);
+  if (!filter.provisioner.empty()) {
+    selector += fmt::format(",{}={}", kProvisionerLabel,
+                            ProvisionerLabelValue(filter.provisioner));
+  }
+  if (!filter.states.empty()) {
+    std::vector<std::string_view> names;
+    for (const TokenState state : filter.states) {
+      names.push_back(TokenStateName(state));
+    }
+    selector += fmt::format(",{} in ({})", kStateLabel, fmt::join(names, ","));
+  }
+  for (const auto& [key, value] : filter.labels) {
+    selector += fmt::format(",{}{}={}", kOwnLabelPrefix, key, value);
+  }
+  return selector;
 }
 
 void WriteTokenSecret(const TokenRecord& record, kubernetes::Secret& secret) {

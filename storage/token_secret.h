@@ -25,6 +25,7 @@
 #include <absl/status/statusor.h>
 
 #include "kubernetes/core.pb.h"
+#include "storage/token_filter.h"
 #include "storage/token_record.h"
 
 namespace latchkey {
@@ -40,6 +41,10 @@ inline constexpr std::string_view kTokenFieldSelector =
 
 // Value of the label latchkey.dev/provisioner of that provisioner's tokens.
 std::string ProvisionerLabelValue(std::string_view provisioner);
+
+// Selects our records that `filter` may select, as far as labels can tell:
+// whoever uses it asks filter.Matches() as well.
+std::string LabelSelectorOf(const TokenFilter& filter);
 
 // Writes `record` into `secret`, over what stands there; whatever Latchkey does
 // not know (other annotations, managed fields) stays.

@@ -7,12 +7,33 @@
 #ifndef LATCHKEY_STORAGE_TOKEN_STORE_H_
 #define LATCHKEY_STORAGE_TOKEN_STORE_H_
 
+#include <cstddef>
+#include <string>
+#include <vector>
+
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include "storage/token_filter.h"
 #include "storage/token_record.h"
 
 namespace latchkey {
+
+struct TokenQuery {
+  TokenFilter filter;
+  // Records a page; at least 1. Bounds the memory that a listing takes.
+  size_t page_size = 100;
+  // The next_page_token of the page before, with the same filter; empty: the
+  // first page.
+  std::string page_token;
+};
+
+struct TokenPage {
+  // May be fewer than page_size, or none, and the listing still go on.
+  std::vector<StoredToken> tokens;
+  // Empty: this is the last page.
+  std::string next_page_token;
+};
 
 // Errors of every verb beside those named: kUnavailable, kDeadlineExceeded,
 // kInternal: the store did not answer. A write may then have been done or not
@@ -43,6 +64,14 @@ class TokenStore {
   // Removes the record. kAborted if it is no longer at the version seen;
   // kNotFound if it is gone.
   virtual absl::Status Remove(const StoredToken& seen) = 0;
+
+  // A page of the records that the filter selects, in no particular order. All
+  // pages of one listing show the records as they stood at its first page. A
+  // record that somebody altered beyond recognition is left out, and logged.
+  //
+  // INVALID_FIELD (kInvalidArgument, field "page_token"): not a token of ours.
+  // PAGE_EXPIRED (kAborted): the first page's moment is forgotten; list again.
+  virtual absl::StatusOr<TokenPage> List(const TokenQuery& query) = 0;
 };
 
 }  // namespace latchkey

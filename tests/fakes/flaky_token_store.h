@@ -56,6 +56,10 @@ class FlakyTokenStore final : public latchkey::TokenStore {
   absl::Status Remove(const latchkey::StoredToken& seen) override {
     return Write<absl::Status>([&] { return real_.Remove(seen); });
   }
+  absl::StatusOr<latchkey::TokenPage> List(
+      const latchkey::TokenQuery& query) override {
+    return real_.List(query);
+  }
 
  private:
   template <typename Result, typename Body>

@@ -77,6 +77,57 @@ TEST_F(KubernetesTokenStoreTest, TokensOfOthersAreNotOurs) {
               StatusIs(absl::StatusCode::kAlreadyExists));
 }
 
+TEST_F(KubernetesTokenStoreTest, AListingPassesOverWhatItCannotRead) {
+  for (const char* id : {"aaaaaa", "bbbbbb", "cccccc"}) {
+    ASSERT_THAT(store_.Insert(IssuedRecord(id)), IsOk());
+  }
+  auto altered = SecretOf("bbbbbb");
+  altered.mutable_data()->erase("expiration");
+  ASSERT_THAT(api_.Update(altered), IsOk());
+  latchkey::kubernetes::Secret foreign;
+  foreign.mutable_metadata()->set_name("bootstrap-token-dddddd");
+  foreign.mutable_metadata()->set_namespace_("kube-system");
+  foreign.set_type("bootstrap.kubernetes.io/token");
+  (*foreign.mutable_data())["token-id"] = "dddddd";
+  ASSERT_THAT(api_.Create(foreign), IsOk());
+
+  const auto page = store_.List({});
+  ASSERT_THAT(page, IsOk());
+  ASSERT_EQ(page->tokens.size(), 2U);
+  EXPECT_EQ(page->tokens[0].record.id, Id("aaaaaa"));
+  EXPECT_EQ(page->tokens[1].record.id, Id("cccccc"));
+  EXPECT_EQ(page->next_page_token, "");
+}
+
+TEST_F(KubernetesTokenStoreTest, AListingIsOfOneProvisionerWhateverTheLabel) {
+  latchkey::TokenRecord mine = IssuedRecord("aaaaaa");
+  ASSERT_THAT(store_.Insert(mine), IsOk());
+  auto relabelled = SecretOf("aaaaaa");
+  (*relabelled.mutable_metadata()
+        ->mutable_labels())["latchkey.dev/provisioner"] =
+      latchkey::ProvisionerLabelValue("cn:thief");
+  ASSERT_THAT(api_.Update(relabelled), IsOk());
+
+  const auto page = store_.List({.filter = {.provisioner = "cn:thief"}});
+  ASSERT_THAT(page, IsOk());
+  EXPECT_TRUE(page->tokens.empty());
+}
+
+TEST_F(KubernetesTokenStoreTest, AMomentThatIsForgottenEndsTheListing) {
+  for (const char* id : {"aaaaaa", "bbbbbb", "cccccc"}) {
+    ASSERT_THAT(store_.Insert(IssuedRecord(id)), IsOk());
+  }
+  const auto first = store_.List({.filter = {}, .page_size = 1});
+  ASSERT_THAT(first, IsOk());
+  ASSERT_THAT(store_.Insert(IssuedRecord("dddddd")), IsOk());
+  api_.ForgetHistory();
+
+  const auto next = store_.List(
+      {.filter = {}, .page_size = 1, .page_token = first->next_page_token});
+  EXPECT_THAT(next, ReasonIs(latchkey::reason::kPageExpired));
+  EXPECT_THAT(next, StatusIs(absl::StatusCode::kAborted));
+}
+
 TEST_F(KubernetesTokenStoreTest, ARecordThatWasAlteredIsNotUsed) {
   struct Case {
     const char* name;

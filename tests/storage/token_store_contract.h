@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <barrier>
+#include <map>
 #include <optional>
 #include <string>
 #include <thread>
@@ -19,6 +20,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/reasons.h"
 #include "crypto/random.h"
 #include "storage/advance.h"
 #include "storage/token_life.h"
@@ -45,6 +47,40 @@ class TokenStoreContract : public ::testing::Test {
     absl::StatusOr<latchkey::StoredToken> stored = store().Insert(record);
     EXPECT_THAT(stored, IsOk());
     return *stored;
+  }
+  // Fresh records of `provisioner`.
+  std::vector<latchkey::StoredToken> Fill(const std::string& provisioner,
+                                          int count) {
+    std::vector<latchkey::StoredToken> all;
+    for (int i = 0; i < count; ++i) {
+      latchkey::TokenRecord record = Fresh();
+      record.provisioner = provisioner;
+      all.push_back(Inserted(record));
+    }
+    return all;
+  }
+  // Nobody else's: stores may outlive a test.
+  static std::string NewProvisioner() {
+    return "spiffe://example.org/" +
+           std::string(latchkey::RandomBase36(12).Reveal());
+  }
+  // Every page from `query` on. No page may be larger than asked for, nothing
+  // may come twice.
+  std::map<std::string, latchkey::TokenRecord> ListAll(
+      latchkey::TokenQuery query) {
+    std::map<std::string, latchkey::TokenRecord> all;
+    do {
+      const auto page = store().List(query);
+      EXPECT_THAT(page, IsOk());
+      if (!page.ok()) return all;
+      EXPECT_LE(page->tokens.size(), query.page_size);
+      for (const latchkey::StoredToken& token : page->tokens) {
+        EXPECT_TRUE(all.emplace(token.record.id.text(), token.record).second)
+            << "listed twice: " << token.record.id.text();
+      }
+      query.page_token = page->next_page_token;
+    } while (!query.page_token.empty());
+    return all;
   }
 
  private:
@@ -121,10 +157,12 @@ TYPED_TEST_P(TokenStoreContract, KeepsEveryFieldOfEveryState) {
   step(latchkey::Reserve(stored.record, HeldBy("a", '1'), At(20)));
   step(latchkey::Release(stored.record, "uid-a"));
   step(latchkey::Reserve(stored.record, HeldBy("b", '1'), At(20)));
-  step(latchkey::Spend(
-      stored.record, "uid-b",
-      {.fingerprint = Key('f'), .serial = "0a1b", .not_after = At(9000)},
-      stand_in));
+  step(latchkey::Spend(stored.record, "uid-b",
+                       {.fingerprint = Key('f'),
+                        .serial = "0a1b",
+                        .not_after = At(9000),
+                        .time = At(30)},
+                       stand_in));
 }
 
 TYPED_TEST_P(TokenStoreContract, KeepsARevocation) {
@@ -260,14 +298,119 @@ TYPED_TEST_P(TokenStoreContract, ANewRecordOfTheSameIdIsNotTheOld) {
   EXPECT_THAT(this->store().Find(old.record.id), IsOk());
 }
 
-REGISTER_TYPED_TEST_SUITE_P(TokenStoreContract, FindsWhatWasInserted,
-                            KeepsEveryFieldOfEveryState, KeepsARevocation,
-                            AnIdIsTakenOnce, OneOfManyInsertersWins,
-                            ReplacesOnlyTheVersionSeen, OneOfManyReplacersWins,
-                            OneOfManyCsrsReservesTheToken,
-                            RemovesOnlyTheVersionSeen,
-                            AReplacementOfWhatIsGoneIsNotACreate,
-                            ANewRecordOfTheSameIdIsNotTheOld);
+TYPED_TEST_P(TokenStoreContract, ListsAllOfAProvisionerInPages) {
+  const std::string provisioner = this->NewProvisioner();
+  const auto own = this->Fill(provisioner, 25);
+  this->Fill(this->NewProvisioner(), 5);
+
+  const auto listed =
+      this->ListAll({.filter = {.provisioner = provisioner}, .page_size = 10});
+  EXPECT_EQ(listed.size(), own.size());
+  for (const latchkey::StoredToken& token : own) {
+    const auto found = listed.find(token.record.id.text());
+    ASSERT_NE(found, listed.end());
+    EXPECT_EQ(FirstDifference(found->second, token.record), "");
+  }
+}
+
+TYPED_TEST_P(TokenStoreContract, TheFilterSelectsByEveryField) {
+  const std::string provisioner = this->NewProvisioner();
+  latchkey::TokenRecord record = this->Fresh();
+  record.provisioner = provisioner;
+  record.labels = {{"team", "a"}, {"empty", ""}};
+  record.scope.node_name = "gpu-7.pool";
+  this->Inserted(record);
+  latchkey::TokenRecord other = this->Fresh();
+  other.provisioner = provisioner;
+  other.labels = {{"team", "b"}};
+  other.expire_time = record.expire_time + absl::Hours(1);
+  const latchkey::StoredToken stored = this->Inserted(other);
+  const auto revoked =
+      latchkey::Revoke(stored.record, {.who = "o", .why = "x", .time = At(7)},
+                       latchkey::SecretString("zzzzzzzzzzzzzzzz"));
+  ASSERT_THAT(this->store().Replace(stored, **revoked), IsOk());
+
+  struct Case {
+    const char* name;
+    latchkey::TokenFilter selects;
+    latchkey::TokenFilter passes_over;
+  };
+  using enum latchkey::TokenState;
+  const absl::Time expiry = record.expire_time;
+  const Case cases[] = {
+      {"states", {.states = {kIssued, kActive}}, {.states = {kRevoked}}},
+      {"a label", {.labels = {{"team", "a"}}}, {.labels = {{"team", "b"}}}},
+      {"an empty label",
+       {.labels = {{"empty", ""}}},
+       {.labels = {{"team", ""}}}},
+      {"a name", {.node_name = "gpu-7.pool"}, {.node_name = "gpu-7"}},
+      {"a pattern", {.node_name = "gpu-*.pool"}, {.node_name = "gpu-*"}},
+      {"before",
+       {.expires_before = expiry + absl::Seconds(1)},
+       {.expires_before = expiry}},
+      {"after",
+       {.expires_after = expiry},
+       {.expires_after = expiry + absl::Seconds(1)}},
+  };
+  for (Case c : cases) {
+    SCOPED_TRACE(c.name);
+    c.selects.provisioner = c.passes_over.provisioner = provisioner;
+    EXPECT_TRUE(
+        this->ListAll({.filter = c.selects}).contains(record.id.text()));
+    EXPECT_FALSE(
+        this->ListAll({.filter = c.passes_over}).contains(record.id.text()));
+  }
+}
+
+TYPED_TEST_P(TokenStoreContract, PagesShowTheMomentOfTheFirst) {
+  const std::string provisioner = this->NewProvisioner();
+  const auto before = this->Fill(provisioner, 20);
+  latchkey::TokenQuery query{.filter = {.provisioner = provisioner},
+                             .page_size = 5};
+  const auto first = this->store().List(query);
+  ASSERT_THAT(first, IsOk());
+  ASSERT_EQ(first->tokens.size(), 5U);
+
+  this->Fill(provisioner, 10);
+  for (size_t i = 0; i < before.size(); i += 2) {
+    if (i % 4 == 0) {
+      ASSERT_THAT(this->store().Remove(before[i]), IsOk());
+    } else {
+      latchkey::TokenRecord next = before[i].record;
+      next.rule = "changed";
+      ASSERT_THAT(this->store().Replace(before[i], next), IsOk());
+    }
+  }
+  query.page_token = first->next_page_token;
+  auto listed = this->ListAll(query);
+  for (const auto& token : first->tokens) {
+    EXPECT_TRUE(listed.emplace(token.record.id.text(), token.record).second);
+  }
+  EXPECT_EQ(listed.size(), before.size());
+  for (const latchkey::StoredToken& token : before) {
+    const auto found = listed.find(token.record.id.text());
+    ASSERT_NE(found, listed.end());
+    EXPECT_EQ(found->second.rule, token.record.rule);
+  }
+  EXPECT_THAT(this->store().List(query), IsOk()) << "a page may be asked again";
+}
+
+TYPED_TEST_P(TokenStoreContract, RefusesAPageTokenOfNoListing) {
+  for (const char* text : {"nonsense", "1", "1.x", ".", "ÿÿ"}) {
+    SCOPED_TRACE(text);
+    EXPECT_THAT(this->store().List({.filter = {}, .page_token = text}),
+                ReasonIs(latchkey::reason::kInvalidField));
+  }
+}
+
+REGISTER_TYPED_TEST_SUITE_P(
+    TokenStoreContract, FindsWhatWasInserted, KeepsEveryFieldOfEveryState,
+    KeepsARevocation, AnIdIsTakenOnce, OneOfManyInsertersWins,
+    ReplacesOnlyTheVersionSeen, OneOfManyReplacersWins,
+    OneOfManyCsrsReservesTheToken, RemovesOnlyTheVersionSeen,
+    AReplacementOfWhatIsGoneIsNotACreate, ANewRecordOfTheSameIdIsNotTheOld,
+    ListsAllOfAProvisionerInPages, TheFilterSelectsByEveryField,
+    PagesShowTheMomentOfTheFirst, RefusesAPageTokenOfNoListing);
 
 }  // namespace latchkey_testing
 
