@@ -14,9 +14,11 @@
 #include "crypto/certificate.h"
 #include "server/grpc_listener.h"
 #include "services/csr_approver.h"
+#include "services/fair_queue.h"
 #include "services/join_controller.h"
 #include "services/misuse.h"
 #include "services/node_bootstrap_service.h"
+#include "services/token_administration.h"
 #include "services/token_broker.h"
 #include "services/token_broker_service.h"
 #include "services/token_upkeep.h"
@@ -28,6 +30,11 @@ namespace {
 // Of one request to the API server: a caller waits behind it, and so does the
 // end of the program.
 constexpr absl::Duration kRequestTime = absl::Seconds(10);
+// The largest requests: a thousand items of BatchIssueTokens, with room for
+// labels and groups; and a claim, which is a ticket, a name and a CSR of 16
+// KiB.
+constexpr int kMaxBatchBytes = 4 << 20;
+constexpr int kMaxClaimBytes = 64 << 10;
 
 }  // namespace
 
@@ -45,13 +52,18 @@ struct Broker::Parts {
         token_broker({.token_group = config.token_group,
                       .join_window = config.join_window},
                      store, policy, misuse, clock),
+        administration(client, store, policy, clock),
         approver({.token_group = config.token_group}, client, store, misuse,
                  clock),
         upkeep({.fetch_grace = config.fetch_grace}, client, store, clock),
         controller({}, http_client, approver, upkeep, clock),
         provisioner_pool(PoolOptions(config)),
+        batch_queue(
+            {.threads = static_cast<size_t>(config.max_calls),
+             .max_waiting = static_cast<size_t>(config.max_waiting_calls)}),
         node_pool(PoolOptions(config)),
-        provisioner_service(token_broker, cluster, provisioner_pool),
+        provisioner_service(token_broker, administration, cluster,
+                            provisioner_pool, batch_queue),
         node_service(token_broker, cluster, node_pool) {}
 
   static ThreadPool::Options PoolOptions(const BrokerConfig& config) {
@@ -66,11 +78,13 @@ struct Broker::Parts {
   LivePolicy policy;
   MisuseGuard misuse;
   TokenBroker token_broker;
+  TokenAdministration administration;
   CsrApprover approver;
   TokenUpkeep upkeep;
   JoinController controller;
   // One a port: strangers on the node port cannot starve provisioners.
   ThreadPool provisioner_pool;
+  FairQueue batch_queue;
   ThreadPool node_pool;
   TokenBrokerService provisioner_service;
   NodeBootstrapService node_service;
@@ -114,11 +128,11 @@ absl::StatusOr<std::unique_ptr<Broker>> Broker::Start(
   LATCHKEY_ASSIGN_OR_RETURN(
       parts->provisioner_port,
       GrpcListener::Start(config.provisioner_api, ClientCertificates::kRequired,
-                          parts->provisioner_service));
+                          parts->provisioner_service, kMaxBatchBytes));
   LATCHKEY_ASSIGN_OR_RETURN(
       parts->node_port,
       GrpcListener::Start(config.node_api, ClientCertificates::kNotAsked,
-                          parts->node_service));
+                          parts->node_service, kMaxClaimBytes));
   return std::unique_ptr<Broker>(new Broker(std::move(parts)));
 }
 

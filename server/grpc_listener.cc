@@ -21,8 +21,6 @@ namespace latchkey {
 namespace {
 
 constexpr unsigned kReloadSeconds = 5;
-// The largest request is a claim: a ticket, a name and a CSR of 16 KiB.
-constexpr int kMaxMessageBytes = 64 * 1024;
 constexpr int kMaxMetadataBytes = 16 * 1024;
 constexpr int kMaxStreamsPerConnection = 128;
 // What gRPC may hold for all connections of a port.
@@ -86,14 +84,14 @@ std::shared_ptr<grpc::ServerCredentials> CredentialsOf(
 
 absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Start(
     const ListenerConfig& config, ClientCertificates clients,
-    grpc::Service& service) {
+    grpc::Service& service, int max_request_bytes) {
   LATCHKEY_RETURN_IF_ERROR(CheckFiles(config, clients));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(config.listen, CredentialsOf(config, clients),
                            &port);
-  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  builder.SetMaxReceiveMessageSize(max_request_bytes);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              kMaxStreamsPerConnection);

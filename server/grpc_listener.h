@@ -19,13 +19,14 @@ class GrpcListener {
  public:
   // Listens at once and serves `service`, which must outlive this, and
   // grpc.health.v1. Certificate, key and authorities are checked now and read
-  // again within seconds whenever the files change.
+  // again within seconds whenever the files change. A larger request than
+  // `max_request_bytes` is refused with RESOURCE_EXHAUSTED.
   //
   // kInvalidArgument: a file cannot be used, with its path. kUnavailable: the
   // address cannot be listened on.
   static absl::StatusOr<std::unique_ptr<GrpcListener>> Start(
       const ListenerConfig& config, ClientCertificates clients,
-      grpc::Service& service);
+      grpc::Service& service, int max_request_bytes);
 
   GrpcListener(const GrpcListener&) = delete;
   GrpcListener& operator=(const GrpcListener&) = delete;

@@ -74,14 +74,15 @@ std::string EncodeDetails(const absl::Status& status) {
 
 }  // namespace
 
+absl::Status PublicStatus(const absl::Status& status) {
+  if (status.ok() || !ReasonOf(status).empty()) return status;
+  LogEvent(LogLevel::kWarning, "call failed", {{"status", status.ToString()}});
+  return PublicForm(status);
+}
+
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  absl::Status shown = status;
-  if (ReasonOf(status).empty()) {
-    LogEvent(LogLevel::kWarning, "call failed",
-             {{"status", status.ToString()}});
-    shown = PublicForm(status);
-  }
+  const absl::Status shown = PublicStatus(status);
   return {static_cast<grpc::StatusCode>(shown.raw_code()),
           std::string(shown.message()), EncodeDetails(shown)};
 }

@@ -17,6 +17,10 @@ namespace latchkey {
 // worth a retry, or INTERNAL, and none of the details, which go to the log.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
+// What the caller will hear of `status`, still as ours: a refusal as it is, any
+// other error as said above, and the details go to the log.
+absl::Status PublicStatus(const absl::Status& status);
+
 }  // namespace latchkey
 
 #endif  // LATCHKEY_SERVICES_GRPC_STATUS_H_

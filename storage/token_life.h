@@ -6,6 +6,9 @@
 //      |                  |        Release         |
 //      +------------------+------- Revoke ---------+------------> kRevoked
 //
+// Extend and NoteMisuse lead from each of the first three back to itself: the
+// one moves the deadline, the other writes down who tried what.
+//
 // An arrow asserts the state that it leaves. If the record stands where the
 // arrow leads already, by this very cause (a repeated call, or an answer that
 // was lost), it answers "nothing to write": so every arrow may be tried again.

@@ -1,0 +1,132 @@
+#include "services/batch_issue.h"
+
+#include <deque>
+#include <memory>
+#include <numeric>
+#include <utility>
+
+#include <absl/status/status.h>
+
+#include "core/mutex.h"
+#include "core/reasons.h"
+#include "core/refusal.h"
+
+namespace latchkey {
+namespace {
+
+absl::Status Overloaded() {
+  return WithRetryAfter(
+      Refuse(absl::StatusCode::kResourceExhausted, reason::kOverloaded,
+             "the broker has more calls than it can hold"),
+      absl::Seconds(1));
+}
+
+// Lives as long as one of its items waits or is worked on: each holds it.
+class Batch : public std::enable_shared_from_this<Batch> {
+ public:
+  Batch(TokenBroker& broker, FairQueue& queue, Identity caller,
+        BatchItems items, std::function<bool()> given_up,
+        std::function<void(BatchResults)> done)
+      : broker_(broker),
+        queue_(queue),
+        caller_(std::move(caller)),
+        items_(std::move(items)),
+        given_up_(std::move(given_up)),
+        done_(std::move(done)),
+        results_(items_.size(), absl::CancelledError("not begun")),
+        left_(items_.size()) {
+    std::iota(left_.begin(), left_.end(), size_t{0});
+  }
+
+  // Submits until the window is full, the queue takes no more or nothing is
+  // left. Whoever finds that nothing goes on any more ends the batch.
+  void Advance() {
+    while (true) {
+      size_t index = 0;
+      switch (TakeNext(&index)) {
+        case Next::kNothing:
+          return;
+        case Next::kEnd:
+          return done_(std::move(results_));
+        case Next::kItem:
+          break;
+      }
+      const bool submitted = queue_.TrySubmit(
+          caller_.name,
+          [self = shared_from_this(), index] { self->Work(index); });
+      if (submitted) continue;
+      if (PutBack(index)) done_(std::move(results_));
+      return;
+    }
+  }
+
+ private:
+  enum class Next { kItem, kNothing, kEnd };
+
+  // `going_on_` counts the items that wait or are worked on: as long as there
+  // is one, somebody will come back here.
+  Next TakeNext(size_t* index) {
+    const MutexLock lock(mutex_);
+    if (ended_) return Next::kNothing;
+    if (!left_.empty() && given_up_()) left_.clear();
+    if (left_.empty()) {
+      ended_ = going_on_ == 0;
+      return ended_ ? Next::kEnd : Next::kNothing;
+    }
+    if (going_on_ >= kBatchWindow) return Next::kNothing;
+    *index = left_.front();
+    left_.pop_front();
+    ++going_on_;
+    return Next::kItem;
+  }
+
+  // The queue is full: true if nobody will come back, so that this is the end.
+  bool PutBack(size_t index) {
+    const MutexLock lock(mutex_);
+    left_.push_front(index);
+    if (--going_on_ > 0) return false;
+    for (const size_t refused : left_) results_[refused] = Overloaded();
+    left_.clear();
+    ended_ = true;
+    return true;
+  }
+
+  void Work(size_t index) {
+    const absl::StatusOr<IssueRequest>& item = items_[index];
+    if (!item.ok()) {
+      results_[index] = item.status();
+    } else if (!given_up_()) {
+      results_[index] = broker_.Issue(caller_, *item);
+    }
+    {
+      const MutexLock lock(mutex_);
+      --going_on_;
+    }
+    Advance();
+  }
+
+  TokenBroker& broker_;
+  FairQueue& queue_;
+  const Identity caller_;
+  const BatchItems items_;
+  const std::function<bool()> given_up_;
+  const std::function<void(BatchResults)> done_;
+  // Each entry is its item's worker's until the item is no longer going on.
+  BatchResults results_;
+  Mutex mutex_;
+  std::deque<size_t> left_ ABSL_GUARDED_BY(mutex_);
+  size_t going_on_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace
+
+void IssueBatch(TokenBroker& broker, FairQueue& queue, Identity caller,
+                BatchItems items, std::function<bool()> given_up,
+                std::function<void(BatchResults)> done) {
+  std::make_shared<Batch>(broker, queue, std::move(caller), std::move(items),
+                          std::move(given_up), std::move(done))
+      ->Advance();
+}
+
+}  // namespace latchkey
