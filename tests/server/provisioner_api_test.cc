@@ -1,0 +1,337 @@
+// Every unary RPC of latchkey.v1.TokenBroker through a real port with mutual
+// TLS, over a store in memory.
+
+#include <latch>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <grpcpp/client_context.h>
+
+#include "clients/broker/broker_channel.h"
+#include "clients/broker/grpc_error.h"
+#include "core/reasons.h"
+#include "core/refusal.h"
+#include "latchkey/v1/node_bootstrap.grpc.pb.h"
+#include "latchkey/v1/token_broker.grpc.pb.h"
+#include "server/grpc_listener.h"
+#include "services/node_bootstrap_service.h"
+#include "services/token_broker_service.h"
+#include "storage/memory_token_store.h"
+#include "tests/e2e/test_pki.h"
+#include "tests/fakes/fake_kubernetes_client.h"
+#include "tests/fakes/flaky_token_store.h"
+#include "tests/testing/fake_clock.h"
+#include "tests/testing/status_matchers.h"
+
+namespace latchkey {
+namespace {
+
+using latchkey_testing::FakeClock;
+using latchkey_testing::FakeKubernetesClient;
+using latchkey_testing::FlakyTokenStore;
+using latchkey_testing::IsOk;
+using latchkey_testing::kAutoscaler;
+using latchkey_testing::ReasonIs;
+using latchkey_testing::StatusIs;
+using latchkey_testing::TestPki;
+using ::testing::Contains;
+using ::testing::Pair;
+
+constexpr char kOther[] = "spiffe://example.org/other";
+constexpr char kOperator[] = "spiffe://example.org/operator";
+constexpr char kStranger[] = "spiffe://example.org/stranger";
+
+class ProvisionerApiTest : public ::testing::Test {
+ protected:
+  static std::vector<PolicyRule> Rules() {
+    const auto named = [](const char* id) {
+      return IdentityMatcher{{{"spiffe_id", id}}};
+    };
+    return {{.name = "workers",
+             .provisioners = {named(kAutoscaler), named(kOther)},
+             .node_names = {"worker-*"},
+             .delivery = {Delivery::kTicket, Delivery::kDirect},
+             .max_token_lifetime = absl::Hours(2)},
+            {.name = "operators",
+             .provisioners = {named(kOperator)},
+             .manage = Reach::kAll}};
+  }
+  ListenerConfig Listen() {
+    const auto files = pki_.Save("server", pki_.Server());
+    return {.listen = "127.0.0.1:0",
+            .certificate_file = files.certificate,
+            .private_key_file = files.private_key,
+            .client_ca_file = pki_.ca_file()};
+  }
+  std::unique_ptr<v1::TokenBroker::Stub> As(const std::string& who) {
+    const IssuedIdentity identity = pki_.Client(who);
+    return v1::TokenBroker::NewStub(OpenBrokerChannel(
+        {.endpoint = fmt::format("localhost:{}", port_->port()),
+         .certificate_authorities = pki_.ca_pem(),
+         .certificate_pem = identity.certificate_pem,
+         .private_key_pem = identity.private_key_pem}));
+  }
+  template <typename Request, typename Response>
+  using Method = grpc::Status (v1::TokenBroker::Stub::*)(grpc::ClientContext*,
+                                                         const Request&,
+                                                         Response*);
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Call(const std::string& who,
+                                Method<Request, Response> method,
+                                const Request& request) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(30)));
+    Response response;
+    const auto stub = As(who);
+    const absl::Status status =
+        FromGrpcStatus((stub.get()->*method)(&context, request, &response));
+    if (!status.ok()) return status;
+    return response;
+  }
+  std::string Issue(const std::string& who, const std::string& node) {
+    v1::IssueTokenRequest request;
+    request.mutable_scope()->set_node_name(node);
+    const auto issued = Call(who, &v1::TokenBroker::Stub::IssueToken, request);
+    EXPECT_THAT(issued, IsOk());
+    return issued.ok() ? issued->token().id() : "";
+  }
+  static v1::BatchIssueTokensRequest Batch(int count) {
+    v1::BatchIssueTokensRequest batch;
+    for (int i = 0; i < count; ++i) {
+      auto& item = *batch.add_requests();
+      item.mutable_scope()->set_node_name(fmt::format("worker-{}", i));
+      item.set_request_id(fmt::format("request-{:06}", i));
+    }
+    return batch;
+  }
+  size_t Records() {
+    return memory_.List({.filter = {}, .page_size = 100'000})->tokens.size();
+  }
+
+  TestPki pki_;
+  FakeClock clock_;
+  FakeKubernetesClient api_{clock_};
+  MemoryTokenStore memory_{clock_};
+  FlakyTokenStore store_{memory_};
+  LivePolicy policy_{Policy(Rules())};
+  MisuseGuard misuse_{store_, policy_, clock_};
+  TokenBroker broker_{{}, store_, policy_, misuse_, clock_};
+  TokenAdministration administration_{api_, store_, policy_, clock_};
+  const ClusterEndpoints cluster_ = {.api_servers = {"https://10.0.0.1:6443"},
+                                     .certificate_authorities = "PEM"};
+  ThreadPool pool_{{.threads = 4}};
+  FairQueue batch_queue_{{.threads = 1}};
+  TokenBrokerService service_{broker_, administration_, cluster_, pool_,
+                              batch_queue_};
+  NodeBootstrapService node_service_{broker_, cluster_, pool_};
+  std::unique_ptr<GrpcListener> port_ =
+      GrpcListener::Start(Listen(), ClientCertificates::kRequired, service_,
+                          4 << 20)
+          .value();
+};
+
+TEST_F(ProvisionerApiTest, AnOwnersTokenIsReadListedExtendedAndRevoked) {
+  const std::string id = Issue(kAutoscaler, "worker-1");
+  Issue(kOther, "worker-2");
+
+  v1::GetTokenRequest get;
+  get.set_id(id);
+  const auto token = Call(kAutoscaler, &v1::TokenBroker::Stub::GetToken, get);
+  ASSERT_THAT(token, IsOk());
+  EXPECT_EQ(token->scope().node_name(), "worker-1");
+  EXPECT_EQ(token->rule(), "workers");
+
+  const auto listed = Call(kAutoscaler, &v1::TokenBroker::Stub::ListTokens,
+                           v1::ListTokensRequest());
+  ASSERT_THAT(listed, IsOk());
+  ASSERT_EQ(listed->tokens_size(), 1);
+  EXPECT_EQ(listed->tokens(0).id(), id);
+
+  v1::ExtendTokenRequest extend;
+  extend.set_id(id);
+  extend.mutable_expire_time()->set_seconds(token->expire_time().seconds() +
+                                            600);
+  const auto extended =
+      Call(kAutoscaler, &v1::TokenBroker::Stub::ExtendToken, extend);
+  ASSERT_THAT(extended, IsOk());
+  EXPECT_EQ(extended->expire_time().seconds(), extend.expire_time().seconds());
+
+  v1::RevokeTokenRequest revoke;
+  revoke.set_id(id);
+  revoke.set_reason("lost in mail");
+  const auto revoked =
+      Call(kAutoscaler, &v1::TokenBroker::Stub::RevokeToken, revoke);
+  ASSERT_THAT(revoked, IsOk());
+  ASSERT_EQ(revoked->tokens_size(), 1);
+  EXPECT_EQ(revoked->tokens(0).revocation().revoked_by(), kAutoscaler);
+
+  v1::ExplainTokenRequest explain;
+  explain.set_id(id);
+  const auto lineage =
+      Call(kAutoscaler, &v1::TokenBroker::Stub::ExplainToken, explain);
+  ASSERT_THAT(lineage, IsOk());
+  ASSERT_EQ(lineage->steps_size(), 2);
+  EXPECT_EQ(lineage->steps(0).type(), v1::TokenEvent::ISSUED);
+  EXPECT_EQ(lineage->steps(1).type(), v1::TokenEvent::REVOKED);
+}
+
+TEST_F(ProvisionerApiTest, AnothersTokenIsToEveryVerbAsIfItDidNotExist) {
+  const std::string id = Issue(kAutoscaler, "worker-1");
+  const auto unknown = [](const absl::Status& status) {
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kNotFound));
+    EXPECT_THAT(status, ReasonIs(reason::kTokenUnknown));
+    return status.ToString();
+  };
+  const auto get = [&](const std::string& which) {
+    v1::GetTokenRequest request;
+    request.set_id(which);
+    return unknown(
+        Call(kOther, &v1::TokenBroker::Stub::GetToken, request).status());
+  };
+  const auto revoke = [&](const std::string& which) {
+    v1::RevokeTokenRequest request;
+    request.set_id(which);
+    request.set_reason("x");
+    return unknown(
+        Call(kOther, &v1::TokenBroker::Stub::RevokeToken, request).status());
+  };
+  const auto extend = [&](const std::string& which) {
+    v1::ExtendTokenRequest request;
+    request.set_id(which);
+    request.mutable_expire_time()->set_seconds(1'900'000'000);
+    return unknown(
+        Call(kOther, &v1::TokenBroker::Stub::ExtendToken, request).status());
+  };
+  const auto explain = [&](const std::string& which) {
+    v1::ExplainTokenRequest request;
+    request.set_id(which);
+    return unknown(
+        Call(kOther, &v1::TokenBroker::Stub::ExplainToken, request).status());
+  };
+  EXPECT_EQ(get(id), get("zzzzzz"));
+  EXPECT_EQ(revoke(id), revoke("zzzzzz"));
+  EXPECT_EQ(extend(id), extend("zzzzzz"));
+  EXPECT_EQ(explain(id), explain("zzzzzz"));
+
+  v1::GetTokenRequest request;
+  request.set_id(id);
+  EXPECT_THAT(Call(kOperator, &v1::TokenBroker::Stub::GetToken, request),
+              IsOk())
+      << "manages all";
+  EXPECT_THAT(Call(kStranger, &v1::TokenBroker::Stub::GetToken, request),
+              ReasonIs(reason::kPolicyDenied));
+}
+
+TEST_F(ProvisionerApiTest, ARevocationByFilterIsPreviewedAndDone) {
+  for (int i = 0; i < 3; ++i) Issue(kAutoscaler, fmt::format("worker-{}", i));
+  v1::RevokeTokenRequest request;
+  request.mutable_filter()->set_node_name("worker-*");
+  request.set_reason("a bad image");
+  request.set_validate_only(true);
+  const auto preview =
+      Call(kAutoscaler, &v1::TokenBroker::Stub::RevokeToken, request);
+  ASSERT_THAT(preview, IsOk());
+  EXPECT_EQ(preview->tokens_size(), 3);
+  EXPECT_EQ(preview->tokens(0).state(), v1::TOKEN_STATE_ISSUED);
+  request.set_validate_only(false);
+  const auto revoked =
+      Call(kAutoscaler, &v1::TokenBroker::Stub::RevokeToken, request);
+  ASSERT_THAT(revoked, IsOk());
+  EXPECT_EQ(revoked->tokens_size(), 3);
+  EXPECT_EQ(revoked->tokens(0).state(), v1::TOKEN_STATE_REVOKED);
+  EXPECT_EQ(revoked->failed_size(), 0);
+}
+
+TEST_F(ProvisionerApiTest, ABatchAnswersEachItemInItsPlace) {
+  v1::BatchIssueTokensRequest batch = Batch(100);
+  batch.mutable_requests(3)->mutable_scope()->set_node_name("vault-1");
+  const auto answer =
+      Call(kAutoscaler, &v1::TokenBroker::Stub::BatchIssueTokens, batch);
+  ASSERT_THAT(answer, IsOk());
+  ASSERT_EQ(answer->results_size(), 100);
+  EXPECT_EQ(answer->results(3).error().reason(), "POLICY_DENIED");
+  EXPECT_EQ(answer->results(3).error().metadata().at("field"),
+            "scope.node_name");
+  EXPECT_EQ(answer->results(4).issued().token().scope().node_name(),
+            "worker-4");
+  EXPECT_EQ(answer->cluster().api_servers(0), "https://10.0.0.1:6443");
+  EXPECT_EQ(Records(), 99U);
+}
+
+TEST_F(ProvisionerApiTest, AWrongBatchIsRefusedNamingTheItem) {
+  v1::BatchIssueTokensRequest batch = Batch(20);
+  batch.mutable_requests(17)->set_request_id("request-000003");
+  const auto refused =
+      Call(kAutoscaler, &v1::TokenBroker::Stub::BatchIssueTokens, batch);
+  EXPECT_THAT(refused, ReasonIs(reason::kInvalidField));
+  EXPECT_THAT(MetadataOf(refused.status()),
+              Contains(Pair("field", "requests[17].request_id")));
+  EXPECT_EQ(Records(), 0U);
+}
+
+// A thousand items with all the labels and groups that they may have.
+TEST_F(ProvisionerApiTest, TheLargestBatchOfUsualItemsIsTaken) {
+  v1::BatchIssueTokensRequest batch = Batch(1000);
+  for (auto& item : *batch.mutable_requests()) {
+    for (int i = 0; i < 16; ++i) {
+      (*item.mutable_labels())[fmt::format(
+          "key-{:02}-{}", i, std::string(40, 'k'))] = std::string(60, 'v');
+    }
+  }
+  EXPECT_GT(batch.ByteSizeLong(), 1'500'000U);
+  const auto answer =
+      Call(kAutoscaler, &v1::TokenBroker::Stub::BatchIssueTokens, batch);
+  ASSERT_THAT(answer, IsOk());
+  EXPECT_EQ(Records(), 1000U);
+}
+
+TEST_F(ProvisionerApiTest, TheNodePortTakesNoLargeRequests) {
+  const auto node_port =
+      GrpcListener::Start(Listen(), ClientCertificates::kNotAsked,
+                          node_service_, 64 << 10)
+          .value();
+  const auto stub = v1::NodeBootstrap::NewStub(OpenBrokerChannel(
+      {.endpoint = fmt::format("localhost:{}", node_port->port()),
+       .certificate_authorities = pki_.ca_pem()}));
+  v1::ClaimTokenRequest request;
+  request.set_certificate_signing_request(std::string(65 << 10, 'x'));
+  grpc::ClientContext context;
+  v1::ClaimTokenResponse response;
+  EXPECT_EQ(stub->ClaimToken(&context, request, &response).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(ProvisionerApiTest, AClientThatHangsUpEndsItsBatch) {
+  std::latch begun(1);
+  std::latch go_on(1);
+  store_.BeforeNextWrite([&] {
+    begun.count_down();
+    go_on.wait();
+  });
+  const auto stub = As(kAutoscaler);
+  grpc::ClientContext context;
+  std::jthread hang_up([&] {
+    begun.wait();
+    context.TryCancel();
+  });
+  v1::BatchIssueTokensResponse response;
+  EXPECT_EQ(
+      stub->BatchIssueTokens(&context, Batch(1000), &response).error_code(),
+      grpc::StatusCode::CANCELLED);
+  // Answered on the same connection, so the server has heard of it.
+  for (int i = 0; i < 10; ++i) {
+    grpc::ClientContext next;
+    v1::ListTokensResponse none;
+    EXPECT_TRUE(stub->ListTokens(&next, {}, &none).ok());
+  }
+  go_on.count_down();
+  port_.reset();  // waits for the call
+  EXPECT_LT(Records(), 1000U);
+}
+
+}  // namespace
+}  // namespace latchkey
