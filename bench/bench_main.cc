@@ -47,6 +47,8 @@ absl::Status Measure(const Options& options, Report& report) {
   if (wanted("memory")) LATCHKEY_RETURN_IF_ERROR(BenchMemory(report));
   if (wanted("dev")) LATCHKEY_RETURN_IF_ERROR(BenchDev(effort, report));
   if (wanted("issue")) LATCHKEY_RETURN_IF_ERROR(BenchIssue(effort, report));
+  if (wanted("batch")) LATCHKEY_RETURN_IF_ERROR(BenchBatch(effort, report));
+  if (wanted("list")) LATCHKEY_RETURN_IF_ERROR(BenchList(effort, report));
   if (wanted("join")) LATCHKEY_RETURN_IF_ERROR(BenchJoin(effort, report));
   if (options.quick) {
     report.AddCondition("quick", "few repetitions: the ratios mean little");
@@ -81,7 +83,8 @@ int main(int argc, char** argv) {
   app.add_flag("--quick", options.quick,
                "few repetitions: shows that it works, and little more");
   app.add_option("--only", options.only, "one of the benchmarks")
-      ->check(CLI::IsMember({"dev", "issue", "join", "memory"}));
+      ->check(
+          CLI::IsMember({"batch", "dev", "issue", "join", "list", "memory"}));
   app.add_option("--json", options.json, "where the figures go, as JSON")
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);

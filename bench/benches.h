@@ -15,6 +15,10 @@ enum class Effort { kQuick, kFull };
 
 // IssueToken against the one write that it cannot do without.
 absl::Status BenchIssue(Effort effort, Report& report);
+// BatchIssueTokens against as many writes, as many at once.
+absl::Status BenchBatch(Effort effort, Report& report);
+// ListTokens against a bare list of Secrets.
+absl::Status BenchList(Effort effort, Report& report);
 // latchkey-join's code against the kubelet's own.
 absl::Status BenchJoin(Effort effort, Report& report);
 // The embedded control plane of latchkeyd dev.

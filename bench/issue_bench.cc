@@ -21,7 +21,6 @@ namespace latchkey_bench {
 namespace {
 
 using latchkey::kubernetes::Secret;
-using latchkey::kubernetes::SecretList;
 
 constexpr char kManagedBy[] = "app.kubernetes.io/managed-by";
 // As long as "latchkey".
@@ -84,20 +83,14 @@ class IssueBench {
         });
   }
 
-  // What the rounds leave would make each slower than the one before.
-  absl::Status Clear() {
-    LATCHKEY_ASSIGN_OR_RETURN(
-        const SecretList all,
-        client_->List<SecretList>(
-            {.name_space = std::string(latchkey::kTokenNamespace),
-             .field_selector = std::string(latchkey::kTokenFieldSelector)}));
-    return RunLoad({.count = all.items_size(), .at_once = 16},
-                   [&](int i) {
-                     return client_->Delete<Secret>(
-                         {std::string(latchkey::kTokenNamespace),
-                          all.items(i).metadata().name()});
-                   })
-        .status();
+  // One call of `count` items, as so many operations in its time.
+  absl::StatusOr<Sample> Batch(int count) {
+    LATCHKEY_ASSIGN_OR_RETURN(Sample sample,
+                              RunLoad({.count = 1, .at_once = 1}, [&](int) {
+                                return IssueTokens(channel_, kNodeName, count);
+                              }));
+    sample.latencies.resize(static_cast<size_t>(count), sample.wall);
+    return sample;
   }
 
   // Both ways, the one first that was second in the round before.
@@ -110,7 +103,20 @@ class IssueBench {
     LATCHKEY_RETURN_IF_ERROR(create.status());
     LATCHKEY_RETURN_IF_ERROR(issue.status());
     comparison.AddRound(*std::move(issue), *create);
-    return Clear();
+    return RemoveTokens(*client_);
+  }
+
+  absl::Status BatchRound(const Level& level, int round,
+                          Comparison& comparison) {
+    const bool batch_first = round % 2 == 0;
+    absl::StatusOr<Sample> batch;
+    if (batch_first) batch = Batch(level.count);
+    const absl::StatusOr<Sample> create = Create(level);
+    if (!batch_first) batch = Batch(level.count);
+    LATCHKEY_RETURN_IF_ERROR(create.status());
+    LATCHKEY_RETURN_IF_ERROR(batch.status());
+    comparison.AddRound(*std::move(batch), *create);
+    return RemoveTokens(*client_);
   }
 
  private:
@@ -170,6 +176,33 @@ absl::Status BenchIssue(Effort effort, Report& report) {
     report.Add(comparisons[i].RateFigure(name + ", rate", std::nullopt));
   }
   report.Add(PeakRate(comparisons, kPeak));
+  return absl::OkStatus();
+}
+
+absl::Status BenchBatch(Effort effort, Report& report) {
+  const int rounds = effort == Effort::kFull ? 10 : 2;
+  constexpr Level kLevel = {64, 1000};
+
+  Say("batch: starting a control plane");
+  LATCHKEY_ASSIGN_OR_RETURN(const std::unique_ptr<Site> site, Site::Start());
+  LATCHKEY_ASSIGN_OR_RETURN(auto client, site->BrokersClient());
+  IssueBench bench(*site, std::move(client));
+  Comparison comparison;
+  for (int round = -1; round < rounds; ++round) {
+    Say(round < 0 ? "batch: warming up"
+                  : fmt::format("batch: round {} of {}", round + 1, rounds));
+    Comparison warm_up;
+    LATCHKEY_RETURN_IF_ERROR(
+        bench.BatchRound(kLevel, round, round < 0 ? warm_up : comparison));
+  }
+  report.AddCondition(
+      "batch",
+      fmt::format("BatchIssueTokens of {} items over gRPC with mutual TLS "
+                  "against as many bare creates of the same Secret, {} at "
+                  "once, by the same HTTP client; {} rounds, taking turns",
+                  kLevel.count, kLevel.at_once, rounds));
+  report.Add(comparison.RateFigure("batch: 1000 items, rate",
+                                   Goal{Better::kMore, 0.9}));
   return absl::OkStatus();
 }
 

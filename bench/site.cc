@@ -5,14 +5,18 @@
 
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
+#include <fmt/format.h>
 #include <grpcpp/client_context.h>
 
+#include "bench/load.h"
 #include "clients/broker/broker_channel.h"
 #include "clients/broker/grpc_error.h"
 #include "clients/kubernetes/file_api_access.h"
 #include "clients/kubernetes/http_kubernetes_client.h"
 #include "core/status_macros.h"
+#include "crypto/random.h"
 #include "latchkey/v1/token_broker.grpc.pb.h"
+#include "storage/token_secret.h"
 
 namespace latchkey_bench {
 
@@ -85,6 +89,45 @@ absl::StatusOr<latchkey::v1::IssueTokenResponse> IssueToken(
       latchkey::v1::TokenBroker::NewStub(channel)->IssueToken(&context, request,
                                                               &response)));
   return response;
+}
+
+absl::Status IssueTokens(const std::shared_ptr<grpc::Channel>& channel,
+                         const std::string& node_name, int count) {
+  const std::string run(latchkey::RandomBase36(16).Reveal());
+  latchkey::v1::BatchIssueTokensRequest request;
+  for (int i = 0; i < count; ++i) {
+    *request.add_requests() =
+        TicketRequest(node_name, fmt::format("{}-{:08}", run, i));
+  }
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Minutes(2)));
+  latchkey::v1::BatchIssueTokensResponse response;
+  LATCHKEY_RETURN_IF_ERROR(latchkey::FromGrpcStatus(
+      latchkey::v1::TokenBroker::NewStub(channel)->BatchIssueTokens(
+          &context, request, &response)));
+  for (const auto& result : response.results()) {
+    if (!result.has_issued()) {
+      return absl::InternalError(result.error().message());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RemoveTokens(latchkey::KubernetesClient& client) {
+  using latchkey::kubernetes::Secret;
+  using latchkey::kubernetes::SecretList;
+  LATCHKEY_ASSIGN_OR_RETURN(
+      const SecretList all,
+      client.List<SecretList>(
+          {.name_space = std::string(latchkey::kTokenNamespace),
+           .field_selector = std::string(latchkey::kTokenFieldSelector)}));
+  return RunLoad({.count = all.items_size(), .at_once = 16},
+                 [&](int i) {
+                   return client.Delete<Secret>(
+                       {std::string(latchkey::kTokenNamespace),
+                        all.items(i).metadata().name()});
+                 })
+      .status();
 }
 
 }  // namespace latchkey_bench

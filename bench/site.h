@@ -60,6 +60,15 @@ absl::StatusOr<latchkey::v1::IssueTokenResponse> IssueToken(
     const std::shared_ptr<grpc::Channel>& channel,
     const latchkey::v1::IssueTokenRequest& request);
 
+// Mints `count` tickets, at most 1,000, in one call. An error if any item ended
+// with one.
+absl::Status IssueTokens(const std::shared_ptr<grpc::Channel>& channel,
+                         const std::string& node_name, int count);
+
+// Removes every bootstrap token of the cluster: what the rounds leave would
+// make each slower than the one before.
+absl::Status RemoveTokens(latchkey::KubernetesClient& client);
+
 }  // namespace latchkey_bench
 
 #endif  // LATCHKEY_BENCH_SITE_H_
