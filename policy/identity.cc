@@ -24,16 +24,19 @@ absl::Status Refused(std::string_view message) {
                 message);
 }
 
-bool IsUsableName(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxNameLength &&
-         std::all_of(name.begin(), name.end(),
-                     [](char c) { return c > ' ' && c < '\x7f'; });
+// Schemes are not told apart by case (RFC 3986, 3.1): "SPIFFE://" is a SPIFFE
+// ID in a wrong form, not another kind of name.
+bool IsSpiffe(std::string_view uri) {
+  constexpr std::string_view kScheme = "spiffe:";
+  return uri.size() >= kScheme.size() &&
+         std::equal(kScheme.begin(), kScheme.end(), uri.begin(),
+                    [](char a, char b) { return a == b || a == (b | 0x20); });
 }
 
 // A value that is not usable is no attribute: no rule can be for it.
 void Add(Identity& identity, std::string_view attribute,
          const std::string& value) {
-  if (IsUsableName(value)) {
+  if (IsUsableValue(value)) {
     identity.attributes[std::string(attribute)].push_back(value);
   }
 }
@@ -62,6 +65,12 @@ std::optional<IdentityKind> IdentityKindFromName(std::string_view name) {
   return static_cast<IdentityKind>(it - kKinds.begin());
 }
 
+bool IsUsableValue(std::string_view value) {
+  return !value.empty() && value.size() <= kMaxNameLength &&
+         std::all_of(value.begin(), value.end(),
+                     [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
 const std::vector<std::string>& Identity::Values(
     std::string_view attribute) const {
   static const std::vector<std::string> none;
@@ -75,12 +84,14 @@ absl::StatusOr<Identity> IdentityFromCertificate(std::string_view pem) {
   const Certificate& leaf = chain->front();
   Identity identity;
   for (const std::string& uri : leaf.uris) {
-    if (uri.substr(0, kSpiffeScheme.size()) == kSpiffeScheme) {
-      Add(identity, attribute::kSpiffeId, uri);
+    if (!IsSpiffe(uri)) continue;
+    if (!identity.Values(attribute::kSpiffeId).empty()) {
+      return Refused("the client certificate has more than one SPIFFE ID");
     }
-  }
-  if (identity.Values(attribute::kSpiffeId).size() > 1) {
-    return Refused("the client certificate has more than one SPIFFE ID");
+    if (!uri.starts_with(kSpiffeScheme) || !IsUsableValue(uri)) {
+      return Refused("the client certificate's SPIFFE ID is not usable");
+    }
+    Add(identity, attribute::kSpiffeId, uri);
   }
   for (const std::string& name : leaf.dns_names) {
     Add(identity, attribute::kDnsName, name);

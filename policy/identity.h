@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include "core/mutex.h"
 
@@ -58,10 +59,20 @@ struct Identity {
   const std::vector<std::string>& Values(std::string_view attribute) const;
 };
 
+// An identity, and when the credential that proved it expires.
+struct TimedIdentity {
+  Identity identity;
+  absl::Time expires = absl::InfiniteFuture();
+};
+
+// True if a policy, a log line and a record can hold `value` as it is:
+// printable ASCII without spaces, not empty, at most 2048 characters.
+bool IsUsableValue(std::string_view value);
+
 // The identity in a verified client certificate in PEM. kUnauthenticated
-// (UNAUTHENTICATED) if it says no usable name, or has more than one SPIFFE ID
-// (which the X.509-SVID standard forbids). A name with characters outside
-// printable ASCII is not usable.
+// (UNAUTHENTICATED) if it says no usable name, or has a SPIFFE ID that is not
+// usable, or more than one (which the X.509-SVID standard forbids): it is not
+// passed over for a weaker name.
 absl::StatusOr<Identity> IdentityFromCertificate(std::string_view pem);
 
 // The same, remembered: OpenSSL takes longer to read a certificate than the

@@ -66,6 +66,17 @@ TEST(IdentityTest, WhoNamesNobodyIsNobody) {
       {"two SPIFFE IDs",
        CertificateOf(
            {.common_name = "x", .uris = {"spiffe://a/x", "spiffe://b/x"}})},
+      // Not the name of its DNS SAN: a SPIFFE ID is there, and says nothing.
+      {"a SPIFFE ID with a space",
+       CertificateOf({.dns_names = {"a.example"}, .uris = {"spiffe://a/x y"}})},
+      {"a SPIFFE ID in capitals",
+       CertificateOf({.dns_names = {"a.example"}, .uris = {"SPIFFE://a/x"}})},
+      {"a usable SPIFFE ID before an unusable one",
+       CertificateOf({.dns_names = {"a.example"},
+                      .uris = {"spiffe://a/x", "spiffe://a/x y"}})},
+      {"an unusable SPIFFE ID before a usable one",
+       CertificateOf(
+           {.dns_names = {"a.example"}, .uris = {"spiffe:x", "spiffe://a/x"}})},
       {"a name with a space", CertificateOf({.common_name = "x y"})},
       {"a name with a newline", CertificateOf({.common_name = "x\ny"})},
       {"a look-alike", CertificateOf({.common_name = "\xd0\xb0utoscaler"})},
