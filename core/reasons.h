@@ -17,6 +17,7 @@ inline constexpr std::string_view kPageExpired = "PAGE_EXPIRED";
 inline constexpr std::string_view kRequestIdReused = "REQUEST_ID_REUSED";
 inline constexpr std::string_view kOverloaded = "OVERLOADED";
 inline constexpr std::string_view kClusterUnavailable = "CLUSTER_UNAVAILABLE";
+inline constexpr std::string_view kIssuerUnavailable = "ISSUER_UNAVAILABLE";
 inline constexpr std::string_view kInternal = "INTERNAL";
 
 // Tickets.

@@ -3,27 +3,18 @@
 #include <string>
 #include <utility>
 
-#include "core/reasons.h"
-#include "core/refusal.h"
 #include "core/status_macros.h"
-#include "policy/identity.h"
+#include "services/call_credentials.h"
 #include "services/unary_call.h"
 
 namespace latchkey {
 namespace {
 
-// The identity behind the call: TLS has verified the certificate.
 absl::StatusOr<Identity> CallerOf(const grpc::CallbackServerContext& context,
-                                  IdentityCache& identities) {
-  const auto auth = context.auth_context();
-  if (auth != nullptr && auth->IsPeerAuthenticated()) {
-    const auto pem = auth->FindPropertyValues("x509_pem_cert");
-    if (pem.size() == 1) {
-      return identities.IdentityOf({pem.front().data(), pem.front().size()});
-    }
-  }
-  return Refuse(absl::StatusCode::kUnauthenticated, reason::kUnauthenticated,
-                "a verified client certificate is required");
+                                  Authenticator& authenticator) {
+  LATCHKEY_ASSIGN_OR_RETURN(const CallCredentials credentials,
+                            CredentialsOf(context));
+  return authenticator.Authenticate(credentials);
 }
 
 }  // namespace
@@ -33,7 +24,7 @@ grpc::ServerUnaryReactor* TokenBrokerService::IssueToken(
     v1::IssueTokenResponse* response) {
   return RunUnary(pool_, *context, [=, this]() -> absl::Status {
     LATCHKEY_ASSIGN_OR_RETURN(const Identity caller,
-                              CallerOf(*context, identities_));
+                              CallerOf(*context, authenticator_));
     LATCHKEY_ASSIGN_OR_RETURN(const IssueRequest wanted, FromMessage(*request));
     LATCHKEY_ASSIGN_OR_RETURN(const IssuedToken issued,
                               broker_.Issue(caller, wanted));
@@ -51,7 +42,7 @@ grpc::ServerUnaryReactor* TokenBrokerService::BatchIssueTokens(
     reactor->Finish(ToGrpcStatus(status));
     return reactor;
   };
-  absl::StatusOr<Identity> caller = CallerOf(*context, identities_);
+  absl::StatusOr<Identity> caller = CallerOf(*context, authenticator_);
   if (!caller.ok()) return fail(caller.status());
   absl::StatusOr<BatchItems> items = FromMessage(*request);
   if (!items.ok()) return fail(items.status());
@@ -71,7 +62,7 @@ grpc::ServerUnaryReactor* TokenBrokerService::GetToken(
     v1::Token* response) {
   return RunUnary(pool_, *context, [=, this]() -> absl::Status {
     LATCHKEY_ASSIGN_OR_RETURN(const Identity caller,
-                              CallerOf(*context, identities_));
+                              CallerOf(*context, authenticator_));
     LATCHKEY_ASSIGN_OR_RETURN(const StoredToken token,
                               administration_.Get(caller, request->id()));
     ToMessage(token.record, *response);
@@ -84,7 +75,7 @@ grpc::ServerUnaryReactor* TokenBrokerService::ListTokens(
     v1::ListTokensResponse* response) {
   return RunUnary(pool_, *context, [=, this]() -> absl::Status {
     LATCHKEY_ASSIGN_OR_RETURN(const Identity caller,
-                              CallerOf(*context, identities_));
+                              CallerOf(*context, authenticator_));
     LATCHKEY_ASSIGN_OR_RETURN(const ListRequest wanted, FromMessage(*request));
     LATCHKEY_ASSIGN_OR_RETURN(const ListedTokens listed,
                               administration_.List(caller, wanted));
@@ -98,7 +89,7 @@ grpc::ServerUnaryReactor* TokenBrokerService::RevokeToken(
     v1::RevokeTokenResponse* response) {
   return RunUnary(pool_, *context, [=, this]() -> absl::Status {
     LATCHKEY_ASSIGN_OR_RETURN(const Identity caller,
-                              CallerOf(*context, identities_));
+                              CallerOf(*context, authenticator_));
     LATCHKEY_ASSIGN_OR_RETURN(const RevokeTarget target, FromMessage(*request));
     const RevokeOrder order{.why = request->reason(),
                             .validate_only = request->validate_only()};
@@ -121,7 +112,7 @@ grpc::ServerUnaryReactor* TokenBrokerService::ExtendToken(
     v1::Token* response) {
   return RunUnary(pool_, *context, [=, this]() -> absl::Status {
     LATCHKEY_ASSIGN_OR_RETURN(const Identity caller,
-                              CallerOf(*context, identities_));
+                              CallerOf(*context, authenticator_));
     LATCHKEY_ASSIGN_OR_RETURN(const absl::Time until, FromMessage(*request));
     LATCHKEY_ASSIGN_OR_RETURN(
         const StoredToken token,
@@ -137,7 +128,7 @@ grpc::ServerUnaryReactor* TokenBrokerService::ExplainToken(
     v1::ExplainTokenResponse* response) {
   return RunUnary(pool_, *context, [=, this]() -> absl::Status {
     LATCHKEY_ASSIGN_OR_RETURN(const Identity caller,
-                              CallerOf(*context, identities_));
+                              CallerOf(*context, authenticator_));
     LATCHKEY_ASSIGN_OR_RETURN(const TokenLineage lineage,
                               administration_.Explain(caller, request->id()));
     ToMessage(lineage, *response);

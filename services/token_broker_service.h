@@ -6,7 +6,7 @@
 
 #include "core/thread_pool.h"
 #include "latchkey/v1/token_broker.grpc.pb.h"
-#include "policy/identity.h"
+#include "services/authenticator.h"
 #include "services/fair_queue.h"
 #include "services/token_administration.h"
 #include "services/token_broker.h"
@@ -16,14 +16,16 @@ namespace latchkey {
 
 class TokenBrokerService final : public v1::TokenBroker::CallbackService {
  public:
-  // All must outlive this. The server must require verified client
-  // certificates: they are the callers' identities.
+  // All must outlive this. The server must verify client certificates, where it
+  // asks for any.
   TokenBrokerService(latchkey::TokenBroker& broker,
                      TokenAdministration& administration,
+                     Authenticator& authenticator,
                      const ClusterEndpoints& cluster, ThreadPool& pool,
                      FairQueue& batch_queue)
       : broker_(broker),
         administration_(administration),
+        authenticator_(authenticator),
         cluster_(cluster),
         pool_(pool),
         batch_queue_(batch_queue) {}
@@ -58,10 +60,10 @@ class TokenBrokerService final : public v1::TokenBroker::CallbackService {
  private:
   latchkey::TokenBroker& broker_;
   TokenAdministration& administration_;
+  Authenticator& authenticator_;
   const ClusterEndpoints& cluster_;
   ThreadPool& pool_;
   FairQueue& batch_queue_;
-  IdentityCache identities_;
 };
 
 }  // namespace latchkey

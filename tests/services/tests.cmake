@@ -9,3 +9,9 @@ latchkey_test(services/grpc_status_test.cc LABEL grpc
 foreach(name csr_approver token_upkeep token_administration token_lineage)
   latchkey_test(services/${name}_test.cc DEPS latchkey::services latchkey::fakes)
 endforeach()
+
+latchkey_test(services/bearer_cache_test.cc DEPS latchkey::services)
+foreach(name authenticator jwks_source)
+  latchkey_test(services/${name}_test.cc
+    DEPS latchkey::services latchkey::fakes latchkey::jwt_testing fmt::fmt)
+endforeach()

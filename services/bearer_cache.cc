@@ -1,0 +1,92 @@
+#include "services/bearer_cache.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <absl/status/status.h>
+
+#include "core/reasons.h"
+#include "core/refusal.h"
+#include "crypto/digest.h"
+
+namespace latchkey {
+namespace {
+
+// The API server may refuse us; that says nothing about the token.
+bool IsRefusal(const absl::Status& status) {
+  return absl::IsUnauthenticated(status) &&
+         ReasonOf(status) == reason::kUnauthenticated;
+}
+
+}  // namespace
+
+std::optional<absl::StatusOr<Identity>> BearerCache::Known(
+    std::string_view token) {
+  const std::string digest = Sha256(token);
+  const MutexLock lock(mutex_);
+  return Find(digest);
+}
+
+std::optional<absl::StatusOr<Identity>> BearerCache::Find(
+    const std::string& digest) {
+  const absl::Time now = clock_.Now();
+  for (const Entries* entries : {&good_, &refused_}) {
+    const auto it = entries->find(digest);
+    if (it != entries->end() && now < it->second.until) {
+      return it->second.answer;
+    }
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<Identity> BearerCache::IdentityOf(
+    std::string_view token,
+    const std::function<absl::StatusOr<TimedIdentity>()>& verify) {
+  const std::string digest = Sha256(token);
+  std::shared_ptr<Question> question;
+  {
+    const MutexLock lock(mutex_);
+    if (auto known = Find(digest)) return *std::move(known);
+    const auto [it, first] = open_.try_emplace(digest);
+    if (!first) {
+      question = it->second;
+      while (!question->answer.has_value()) answered_.Wait(mutex_);
+      return *question->answer;
+    }
+    question = it->second = std::make_shared<Question>();
+  }
+  absl::StatusOr<TimedIdentity> verdict = verify();
+  const MutexLock lock(mutex_);
+  Remember(digest, verdict);
+  open_.erase(digest);
+  if (verdict.ok()) {
+    question->answer = std::move(verdict->identity);
+  } else {
+    question->answer = verdict.status();
+  }
+  answered_.SignalAll();
+  return *question->answer;
+}
+
+void BearerCache::Remember(const std::string& digest,
+                           const absl::StatusOr<TimedIdentity>& verdict) {
+  if (!verdict.ok() && !IsRefusal(verdict.status())) return;
+  Entries& entries = verdict.ok() ? good_ : refused_;
+  const absl::Time now = clock_.Now();
+  if (entries.size() >= kMaxKnown) {
+    std::erase_if(entries, [now](const auto& entry) {
+      return entry.second.until <= now;
+    });
+  }
+  if (entries.size() >= kMaxKnown) entries.clear();
+  if (verdict.ok()) {
+    entries.insert_or_assign(
+        digest, Entry{.answer = verdict->identity,
+                      .until = std::min(now + kGoodFor, verdict->expires)});
+  } else {
+    entries.insert_or_assign(
+        digest, Entry{.answer = verdict.status(), .until = now + kRefusedFor});
+  }
+}
+
+}  // namespace latchkey
