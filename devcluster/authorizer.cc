@@ -57,7 +57,10 @@ std::vector<Rule> Broker() {
            .group = kCsrGroup,
            .resources = {"signers"},
            .names = {kKubeletSigner}},
-          {.verbs = {"get"}, .resources = {"nodes"}}};
+          {.verbs = {"get"}, .resources = {"nodes"}},
+          {.verbs = {"create"},
+           .group = "authentication.k8s.io",
+           .resources = {"tokenreviews"}}};
 }
 std::vector<Rule> BrokerOfSecrets() {
   return {{.verbs = {"get", "list", "watch", "create", "update", "delete"},

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <absl/status/status.h>
 
@@ -13,6 +14,7 @@
 #include "core/thread_pool.h"
 #include "crypto/certificate.h"
 #include "server/grpc_listener.h"
+#include "services/authenticator.h"
 #include "services/csr_approver.h"
 #include "services/fair_queue.h"
 #include "services/join_controller.h"
@@ -42,7 +44,8 @@ constexpr int kMaxClaimBytes = 64 << 10;
 // the ports, then the calls in hand, then the watches.
 struct Broker::Parts {
   Parts(const BrokerConfig& config, const Clock& clock,
-        std::shared_ptr<ApiAccess> access, ClusterEndpoints endpoints)
+        std::shared_ptr<ApiAccess> access, ClusterEndpoints endpoints,
+        std::vector<std::unique_ptr<JwtVerifier>> issuers)
       : http_client(std::move(access), {.request_timeout = kRequestTime}),
         client(http_client, {}),
         cluster(std::move(endpoints)),
@@ -62,8 +65,11 @@ struct Broker::Parts {
             {.threads = static_cast<size_t>(config.max_calls),
              .max_waiting = static_cast<size_t>(config.max_waiting_calls)}),
         node_pool(PoolOptions(config)),
-        provisioner_service(token_broker, administration, cluster,
-                            provisioner_pool, batch_queue),
+        authenticator(
+            MakeServiceAccountVerifier(config.authentication, client, clock),
+            std::move(issuers), clock),
+        provisioner_service(token_broker, administration, authenticator,
+                            cluster, provisioner_pool, batch_queue),
         node_service(token_broker, cluster, node_pool) {}
 
   static ThreadPool::Options PoolOptions(const BrokerConfig& config) {
@@ -86,6 +92,7 @@ struct Broker::Parts {
   ThreadPool provisioner_pool;
   FairQueue batch_queue;
   ThreadPool node_pool;
+  Authenticator authenticator;
   TokenBrokerService provisioner_service;
   NodeBootstrapService node_service;
   std::unique_ptr<GrpcListener> provisioner_port;
@@ -112,6 +119,16 @@ absl::StatusOr<ClusterEndpoints> EndpointsOf(const BrokerConfig& config,
   return endpoints;
 }
 
+// Whoever may bring a bearer token need not bring a certificate.
+ClientCertificates ProvisionerCertificates(const BrokerConfig& config) {
+  if (config.provisioner_api.client_ca_file.empty()) {
+    return ClientCertificates::kNotAsked;
+  }
+  return config.authentication.TakesBearerTokens()
+             ? ClientCertificates::kOptional
+             : ClientCertificates::kRequired;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Broker>> Broker::Start(
@@ -123,11 +140,15 @@ absl::StatusOr<std::unique_ptr<Broker>> Broker::Start(
           clock));
   LATCHKEY_ASSIGN_OR_RETURN(ClusterEndpoints endpoints,
                             EndpointsOf(config, *access));
-  auto parts = std::make_unique<Parts>(config, clock, std::move(access),
-                                       std::move(endpoints));
+  LATCHKEY_ASSIGN_OR_RETURN(auto issuers,
+                            MakeJwtVerifiers(config.authentication, clock));
+  auto parts =
+      std::make_unique<Parts>(config, clock, std::move(access),
+                              std::move(endpoints), std::move(issuers));
   LATCHKEY_ASSIGN_OR_RETURN(
       parts->provisioner_port,
-      GrpcListener::Start(config.provisioner_api, ClientCertificates::kRequired,
+      GrpcListener::Start(config.provisioner_api,
+                          ProvisionerCertificates(config),
                           parts->provisioner_service, kMaxBatchBytes));
   LATCHKEY_ASSIGN_OR_RETURN(
       parts->node_port,

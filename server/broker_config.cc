@@ -27,15 +27,19 @@ void CheckListen(const ConfigReader& section, std::string_view listen) {
   }
 }
 
+enum class ClientCa { kNone, kOptional, kRequired };
+
 ListenerConfig ReadListener(const ConfigReader& section,
-                            std::string_view default_listen, bool client_ca) {
+                            std::string_view default_listen, ClientCa ca) {
   ListenerConfig listener;
   listener.listen = section.String("listen", default_listen);
   CheckListen(section, listener.listen);
   listener.certificate_file = section.RequiredString("certificate_file");
   listener.private_key_file = section.RequiredString("private_key_file");
-  if (client_ca) {
+  if (ca == ClientCa::kRequired) {
     listener.client_ca_file = section.RequiredString("client_ca_file");
+  } else if (ca == ClientCa::kOptional) {
+    listener.client_ca_file = section.String("client_ca_file", "");
   }
   return listener;
 }
@@ -68,13 +72,18 @@ void ReadTokens(const ConfigReader& section, BrokerConfig& config) {
 IdentityMatcher ReadMatcher(const ConfigReader& section) {
   IdentityMatcher matcher;
   for (const std::string_view attribute :
-       {attribute::kSpiffeId, attribute::kDnsName, attribute::kCommonName}) {
+       {attribute::kSpiffeId, attribute::kDnsName, attribute::kCommonName,
+        attribute::kServiceAccount, attribute::kNamespace, attribute::kGroup,
+        attribute::kIssuer, attribute::kSubject}) {
     if (const auto value = section.OptionalString(attribute)) {
       matcher.attributes.emplace(attribute, *value);
     }
   }
   if (matcher.attributes.empty()) {
-    section.Mistake("", "needs spiffe_id, dns_name or common_name");
+    section.Mistake(
+        "",
+        "needs spiffe_id, dns_name, common_name, service_account, namespace, "
+        "group, issuer or subject");
   }
   return matcher;
 }
@@ -158,10 +167,13 @@ absl::StatusOr<BrokerConfig> ParseBrokerConfig(std::string_view name,
   const ConfigReader root = document->root();
   BrokerConfig config;
   ReadCluster(root.Section("cluster"), config);
-  config.provisioner_api =
-      ReadListener(root.Section("provisioner_api"), "127.0.0.1:7443", true);
+  config.authentication = ReadAuthentication(root.Section("authentication"));
+  config.provisioner_api = ReadListener(
+      root.Section("provisioner_api"), "127.0.0.1:7443",
+      config.authentication.TakesBearerTokens() ? ClientCa::kOptional
+                                                : ClientCa::kRequired);
   config.node_api =
-      ReadListener(root.Section("node_api"), "127.0.0.1:7444", false);
+      ReadListener(root.Section("node_api"), "127.0.0.1:7444", ClientCa::kNone);
   ReadTokens(root.Section("tokens"), config);
   ReadPolicy(root, config);
   const ConfigReader limits = root.Section("limits");

@@ -13,6 +13,7 @@
 
 #include "clients/log/event_log.h"
 #include "policy/policy.h"
+#include "server/authentication_config.h"
 
 namespace latchkey {
 
@@ -22,8 +23,8 @@ struct ListenerConfig {
   std::string listen;
   std::string certificate_file;
   std::string private_key_file;
-  // The authorities of client certificates. Required for provisioners; the node
-  // port asks for none.
+  // The authorities of client certificates. Required for provisioners unless
+  // they may bring bearer tokens; the node port asks for none.
   std::string client_ca_file;
 };
 
@@ -38,6 +39,7 @@ struct BrokerConfig {
 
   ListenerConfig provisioner_api;
   ListenerConfig node_api;
+  AuthenticationConfig authentication;
 
   // See TokenBroker::Options and TokenUpkeep::Options.
   std::string token_group = "system:bootstrappers:latchkey";

@@ -60,23 +60,33 @@ absl::Status CheckFiles(const ListenerConfig& config,
                 Certificate::ParseAll(authorities).status());
 }
 
+grpc_ssl_client_certificate_request_type RequestOf(ClientCertificates clients) {
+  switch (clients) {
+    case ClientCertificates::kRequired:
+      return GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
+    case ClientCertificates::kOptional:
+      return GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY;
+    case ClientCertificates::kNotAsked:
+      break;
+  }
+  return GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
+}
+
 std::shared_ptr<grpc::ServerCredentials> CredentialsOf(
     const ListenerConfig& config, ClientCertificates clients) {
   using grpc::experimental::FileWatcherCertificateProvider;
-  const bool required = clients == ClientCertificates::kRequired;
+  const bool asked = clients != ClientCertificates::kNotAsked;
   const auto provider =
-      required ? std::make_shared<FileWatcherCertificateProvider>(
-                     config.private_key_file, config.certificate_file,
-                     config.client_ca_file, kReloadSeconds)
-               : std::make_shared<FileWatcherCertificateProvider>(
-                     config.private_key_file, config.certificate_file,
-                     kReloadSeconds);
+      asked ? std::make_shared<FileWatcherCertificateProvider>(
+                  config.private_key_file, config.certificate_file,
+                  config.client_ca_file, kReloadSeconds)
+            : std::make_shared<FileWatcherCertificateProvider>(
+                  config.private_key_file, config.certificate_file,
+                  kReloadSeconds);
   grpc::experimental::TlsServerCredentialsOptions options(provider);
   options.watch_identity_key_cert_pairs();
-  if (required) options.watch_root_certs();
-  options.set_cert_request_type(
-      required ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
-               : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+  if (asked) options.watch_root_certs();
+  options.set_cert_request_type(RequestOf(clients));
   return grpc::experimental::TlsServerCredentials(options);
 }
 

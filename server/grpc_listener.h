@@ -13,7 +13,8 @@
 
 namespace latchkey {
 
-enum class ClientCertificates { kRequired, kNotAsked };
+// kOptional: a client may bring none, but one that it brings must verify.
+enum class ClientCertificates { kRequired, kOptional, kNotAsked };
 
 class GrpcListener {
  public:

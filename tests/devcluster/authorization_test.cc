@@ -48,6 +48,7 @@ TEST_F(AuthorizationTest, WhatJoiningNeedsIsAllowed) {
       {"broker", BrokerUser(), "watch", csrs, "", {}},
       {"broker", BrokerUser(), "update", csrs, "approval", {"", "x"}},
       {"broker", BrokerUser(), "get", kNodes, "", {"", "x"}},
+      {"broker", BrokerUser(), "create", kTokenReviews, "", {}},
       {"broker", BrokerUser(), "create", kSecrets, "", {"kube-system", ""}},
       {"broker", BrokerUser(), "delete", kSecrets, "", {"kube-system", "x"}},
       {"node", NodeUser("n"), "create", csrs, "", {}},
