@@ -36,7 +36,7 @@ policy:
       groups: [system:bootstrappers:pool-a]
       delivery: [ticket, direct]
       max_token_lifetime: 2h
-{more_policy}log:
+{more_policy}{more_config}log:
   level: {log_level}
 )";
 
@@ -88,6 +88,7 @@ BrokerProcess::BrokerProcess(const TestPki& pki, const Options& options) {
                   fmt::arg("fetch_grace", options.fetch_grace),
                   fmt::arg("autoscaler", kAutoscaler),
                   fmt::arg("more_policy", options.more_policy),
+                  fmt::arg("more_config", options.more_config),
                   fmt::arg("log_level", options.log_level)));
   // A daemon does not watch its standard input, so setpriv sees to it that it
   // dies with the test.

@@ -23,6 +23,8 @@ class BrokerProcess {
     // Beyond the default policy: YAML rules, indented as list items under
     // `policy:`.
     std::string more_policy;
+    // Further sections of the file.
+    std::string more_config;
     std::string join_window = "15m";
     std::string fetch_grace = "2s";
     // The program in the build's bin folder.

@@ -17,6 +17,9 @@ foreach(name demo join refusals races faults killed_join kubelet expiry secrets
     DEPS latchkey::join_testing)
 endforeach()
 
+latchkey_test(e2e/identities_e2e_test.cc LABEL e2e TIMEOUT 600
+  DEPS latchkey::join_testing latchkey::jwt_testing fmt::fmt)
+
 # Real programs, but no cluster.
 foreach(name dev programs)
   latchkey_test(e2e/${name}_test.cc LABEL grpc DEPS latchkey::join_testing)

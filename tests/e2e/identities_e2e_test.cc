@@ -1,0 +1,219 @@
+// Provisioners of every kind, against the real control plane: ServiceAccounts
+// of the cluster, and JWTs of issuers of our own.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "clients/broker/broker_channel.h"
+#include "clients/broker/grpc_error.h"
+#include "core/reasons.h"
+#include "core/refusal.h"
+#include "latchkey/v1/token_broker.grpc.pb.h"
+#include "tests/e2e/join_test.h"
+#include "tests/fakes/https_folder.h"
+#include "tests/testing/jwt_issuer.h"
+#include "tests/testing/wait_until.h"
+
+namespace latchkey_testing {
+namespace {
+
+namespace reason = latchkey::reason;
+
+constexpr char kPolicy[] = R"(  - name: bearers
+    provisioners:
+      - service_account: default/scaler
+      - issuer: https://file.example
+        subject: job-1
+      - issuer: https://url.example
+        subject: job-1
+    allow:
+      node_names: ["worker-*"]
+)";
+
+class IdentitiesTest : public JoinTest {
+ protected:
+  // A broker that takes tokens of the cluster and of both issuers.
+  std::unique_ptr<BrokerProcess> StartBrokerForBearers() {
+    keys_.Write("file.json", JwkSetOf({old_key_.Jwk()}));
+    site_.folder().Write("url.json", JwkSetOf({old_key_.Jwk()}));
+    return StartBroker(
+        {.more_policy = kPolicy,
+         .more_config = fmt::format(
+             "authentication:\n"
+             "  service_accounts: {{audience: latchkey}}\n"
+             "  jwt:\n"
+             "    - {{name: file, issuer: \"https://file.example\", audience: "
+             "latchkey, jwks_file: {}}}\n"
+             "    - {{name: url, issuer: \"https://url.example\", audience: "
+             "latchkey, jwks_url: \"{}\", ca_file: {}, refresh: 1m}}\n",
+             keys_.File("file.json"), site_.Url("url.json"), pki().ca_file())});
+  }
+
+  void Kubectl(const std::vector<std::string>& arguments) {
+    std::vector<std::string> command = {"kubectl"};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    const ProgramResult done = cluster().Run(command);
+    ASSERT_EQ(done.exit_code, 0) << done.err;
+  }
+  // A token of a ServiceAccount in the namespace default.
+  std::string TokenOf(const std::string& account,
+                      const std::string& audience = "latchkey") {
+    std::vector<std::string> command = {"kubectl", "create", "token", account};
+    if (!audience.empty()) command.push_back("--audience=" + audience);
+    const ProgramResult made = cluster().Run(command);
+    EXPECT_EQ(made.exit_code, 0) << made.err;
+    return Keep(made.out.substr(0, made.out.find('\n')));
+  }
+  // What a JWT says; the issuer is https://file.example or https://url.example.
+  struct Jwt {
+    std::string issuer;
+    absl::Duration lifetime = absl::Minutes(10);
+    std::string audience = "latchkey";
+    std::string subject = "job-1";
+  };
+  std::string JwtOf(const JwtKey& key, const Jwt& jwt) {
+    return Keep(SignJwt(
+        key,
+        fmt::format(R"({{"iss":"https://{}.example","aud":"{}",)"
+                    R"("sub":"{}","exp":{},"jti":"{}"}})",
+                    jwt.issuer, jwt.audience, jwt.subject,
+                    absl::ToUnixSeconds(absl::Now() + jwt.lifetime), ++jwts_)));
+  }
+  std::string Keep(const std::string& token) {
+    KeepSecret(token.substr(token.rfind('.') + 1));
+    return token;
+  }
+
+  // Issues a ticket for worker-1 with a bearer token and no certificate.
+  absl::StatusOr<latchkey::v1::IssueTokenResponse> IssueAs(
+      const BrokerProcess& broker, const std::string& token) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(30)));
+    context.AddMetadata("authorization", "Bearer " + token);
+    latchkey::v1::IssueTokenResponse response;
+    const auto channel = latchkey::OpenBrokerChannel(
+        {.endpoint = broker.provisioner_endpoint(),
+         .certificate_authorities = pki().ca_pem()});
+    const absl::Status status = latchkey::FromGrpcStatus(
+        latchkey::v1::TokenBroker::NewStub(channel)->IssueToken(
+            &context, RequestFor("worker-1"), &response));
+    if (!status.ok()) return status;
+    KeepSecret(response.ticket().substr(11, 32));
+    return response;
+  }
+  // True if the broker knows whose the token is, whatever that one may do.
+  bool Knows(const BrokerProcess& broker, const std::string& token) {
+    return latchkey::ReasonOf(IssueAs(broker, token).status()) !=
+           reason::kUnauthenticated;
+  }
+
+  const JwtKey old_key_{"RS256", "old"};
+  const JwtKey new_key_{"ES256", "new"};
+  const TempDir keys_;
+  const HttpsFolder site_{pki()};
+  int jwts_ = 0;
+};
+
+TEST_F(IdentitiesTest, AServiceAccountMintsATicketThatAMachineJoinsWith) {
+  Kubectl({"create", "serviceaccount", "scaler"});
+  Kubectl({"create", "serviceaccount", "other"});
+  const auto broker = StartBrokerForBearers();
+
+  const auto issued = IssueAs(*broker, TokenOf("scaler"));
+  ASSERT_THAT(issued, IsOk());
+  EXPECT_EQ(Record(IdOf(issued->ticket()))->record.provisioner,
+            "sa:default/scaler");
+  Machine machine("worker-1");
+  machine.UseTicket(pki(), broker->node_endpoint(), issued->ticket());
+  const ProgramResult joined = machine.Join();
+  EXPECT_EQ(joined.exit_code, 0) << joined.out << joined.err;
+
+  EXPECT_THAT(IssueAs(*broker, TokenOf("other")),
+              ReasonIs(reason::kPolicyDenied));
+  // For the API server, or for somebody else; and both.
+  EXPECT_THAT(IssueAs(*broker, TokenOf("scaler", "")),
+              ReasonIs(reason::kUnauthenticated));
+  EXPECT_THAT(IssueAs(*broker, TokenOf("scaler", "other")),
+              ReasonIs(reason::kUnauthenticated));
+  // Of the cluster's issuer, but not signed by it.
+  std::string forged = TokenOf("scaler");
+  forged = forged.substr(0, forged.rfind('.') + 1) +
+           Base64Url(std::string(256, 'x'));
+  EXPECT_THAT(IssueAs(*broker, forged), ReasonIs(reason::kUnauthenticated));
+  // Certificates are as good as before.
+  EXPECT_THAT(Issue(ProvisionerChannel(*broker), RequestFor("worker-2")),
+              IsOk());
+  EXPECT_THAT(Issue(NodeChannel(*broker), RequestFor("worker-2")),
+              StatusIs(absl::StatusCode::kUnimplemented))
+      << "the node port serves no provisioners";
+}
+
+TEST_F(IdentitiesTest, IssuersOfJwtsByFileAndByUrl) {
+  const auto broker = StartBrokerForBearers();
+  for (const char* issuer : {"file", "url"}) {
+    SCOPED_TRACE(issuer);
+    const auto issued = IssueAs(*broker, JwtOf(old_key_, {.issuer = issuer}));
+    ASSERT_THAT(issued, IsOk());
+    EXPECT_EQ(Record(IdOf(issued->ticket()))->record.provisioner,
+              fmt::format("jwt:{}:job-1", issuer));
+    EXPECT_THAT(IssueAs(*broker, JwtOf(old_key_,
+                                       {.issuer = issuer, .subject = "job-2"})),
+                ReasonIs(reason::kPolicyDenied));
+    const std::string refused[] = {
+        JwtOf(old_key_, {.issuer = issuer, .audience = "other"}),
+        JwtOf(old_key_, {.issuer = issuer, .lifetime = -absl::Seconds(1)}),
+        JwtOf(new_key_, {.issuer = issuer}),
+    };
+    for (const std::string& token : refused) {
+      EXPECT_THAT(IssueAs(*broker, token), ReasonIs(reason::kUnauthenticated));
+    }
+  }
+  EXPECT_FALSE(Knows(*broker, JwtOf(old_key_, {.issuer = "unknown"})));
+
+  // A token that was good, and remembered, is over when it says so.
+  const std::string brief =
+      JwtOf(old_key_,
+            {.issuer = "file", .lifetime = absl::Seconds(4), .subject = "x"});
+  EXPECT_TRUE(Knows(*broker, brief));
+  EXPECT_TRUE(
+      WaitUntil([&] { return !Knows(*broker, brief); }, absl::Seconds(20)));
+
+  // The file is replaced: at once for tokens that were not seen before.
+  std::filesystem::rename(keys_.Write("next", JwkSetOf({new_key_.Jwk()})),
+                          keys_.File("file.json"));
+  EXPECT_TRUE(Knows(*broker, JwtOf(new_key_, {.issuer = "file"})));
+  EXPECT_FALSE(Knows(*broker, JwtOf(old_key_, {.issuer = "file"})));
+}
+
+// As docs/identities.md says: the broker remembers for a minute, and so, for
+// ten seconds, does the API server.
+TEST_F(IdentitiesTest, WhatIsTakenBackIsRefusedWithinTheTimesOfThePage) {
+  Kubectl({"create", "serviceaccount", "brief"});
+  const auto broker = StartBrokerForBearers();
+  // Nobody's, to the policy, so that looking makes no tokens.
+  const std::string account = TokenOf("brief");
+  const Jwt stranger = {.issuer = "url", .subject = "stranger"};
+  const std::string old_jwt = JwtOf(old_key_, stranger);
+  EXPECT_THAT(IssueAs(*broker, account), ReasonIs(reason::kPolicyDenied));
+  EXPECT_THAT(IssueAs(*broker, old_jwt), ReasonIs(reason::kPolicyDenied));
+
+  Kubectl({"delete", "serviceaccount", "brief"});
+  std::filesystem::rename(
+      site_.folder().Write("next", JwkSetOf({new_key_.Jwk()})),
+      site_.folder().File("url.json"));
+  const absl::Time begun = absl::Now();
+  EXPECT_TRUE(
+      WaitUntil([&] { return Knows(*broker, JwtOf(new_key_, stranger)); },
+                absl::Seconds(80)));
+  EXPECT_TRUE(
+      WaitUntil([&] { return !Knows(*broker, old_jwt); }, absl::Seconds(80)));
+  EXPECT_TRUE(
+      WaitUntil([&] { return !Knows(*broker, account); }, absl::Seconds(80)));
+  EXPECT_LT(absl::Now() - begun, absl::Seconds(120));
+}
+
+}  // namespace
+}  // namespace latchkey_testing
