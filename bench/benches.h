@@ -23,6 +23,8 @@ absl::Status BenchList(Effort effort, Report& report);
 absl::Status BenchJoin(Effort effort, Report& report);
 // The embedded control plane of latchkeyd dev.
 absl::Status BenchDev(Effort effort, Report& report);
+// A ServiceAccount token that the broker remembers.
+absl::Status BenchAuth(Effort effort, Report& report);
 // What the programs keep in memory.
 absl::Status BenchMemory(Report& report);
 
