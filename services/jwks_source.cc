@@ -1,5 +1,6 @@
 #include "services/jwks_source.h"
 
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,6 +16,13 @@ namespace {
 std::optional<FileStamp> LookAt(const std::string& path) {
   const auto stamp = StampOfFile(path);
   return stamp.ok() ? std::optional(*stamp) : std::nullopt;
+}
+
+absl::Status Unavailable(std::string_view why) {
+  return WithRetryAfter(
+      Refuse(absl::StatusCode::kUnavailable, reason::kIssuerUnavailable,
+             fmt::format("the keys of the bearer token's issuer {}", why)),
+      JwksSource::kFirstRetry);
 }
 
 }  // namespace
@@ -47,7 +55,8 @@ std::unique_ptr<JwksSource> JwksSource::OfUrl(std::string name,
 }
 
 absl::StatusOr<Jwk> JwksSource::Find(const Jws& token) {
-  if (BeginsToRead(token)) {
+  LATCHKEY_ASSIGN_OR_RETURN(const bool reads, BeginsToRead(token));
+  if (reads) {
     absl::StatusOr<JwkSet> read = Read();
     const MutexLock lock(mutex_);
     Take(std::move(read));
@@ -55,19 +64,21 @@ absl::StatusOr<Jwk> JwksSource::Find(const Jws& token) {
   const MutexLock lock(mutex_);
   if (auto key = Lookup(token)) return *std::move(key);
   if (!keys_.has_value()) {
-    return WithRetryAfter(
-        Refuse(absl::StatusCode::kUnavailable, reason::kIssuerUnavailable,
-               "the keys of the bearer token's issuer cannot be fetched"),
-        kFirstRetry);
+    return Unavailable("cannot be fetched");
   }
   return Refuse(absl::StatusCode::kUnauthenticated, reason::kUnauthenticated,
                 "the bearer token's issuer has no such key");
 }
 
-bool JwksSource::BeginsToRead(const Jws& token) {
+absl::StatusOr<bool> JwksSource::BeginsToRead(const Jws& token) {
   const MutexLock lock(mutex_);
   // Whoever reads them now may bring the key.
-  while (reading_ && !Lookup(token).has_value()) read_done_.Wait(mutex_);
+  while (reading_ && !Lookup(token).has_value()) {
+    if (waiting_ == kMaxWaiting) return Unavailable("are being fetched");
+    ++waiting_;
+    read_done_.Wait(mutex_);
+    --waiting_;
+  }
   if (reading_ || !IsDue(!Lookup(token).has_value())) return false;
   reading_ = true;
   return true;

@@ -28,7 +28,8 @@ namespace latchkey {
 // and keeps the last good set while that fails, which the log says.
 //
 // There is no thread: whoever finds that a read is due does it. Nobody else
-// waits for it whose key is there.
+// waits for it whose key is there; of the others only so many do, since
+// strangers can make up names of keys, and an issuer can be slow.
 //
 // Safe for concurrent use.
 class JwksSource {
@@ -36,6 +37,7 @@ class JwksSource {
   static constexpr absl::Duration kLeastInterval = absl::Minutes(1);
   static constexpr absl::Duration kFirstRetry = absl::Seconds(5);
   static constexpr absl::Duration kFetchTime = absl::Seconds(5);
+  static constexpr int kMaxWaiting = 8;
 
   // Reads the file at once. kInvalidArgument, with its path, if it cannot be
   // used now. `clock` must outlive this.
@@ -51,7 +53,8 @@ class JwksSource {
 
   // The key of JwkSet::Find, after what has to be read for it was read.
   // kUnauthenticated (UNAUTHENTICATED) if the issuer has no such key;
-  // kUnavailable (ISSUER_UNAVAILABLE) if there never was a set.
+  // kUnavailable (ISSUER_UNAVAILABLE) if there never was a set, or kMaxWaiting
+  // callers wait already for one that may have the key.
   absl::StatusOr<Jwk> Find(const Jws& token);
 
  private:
@@ -59,8 +62,8 @@ class JwksSource {
       : name_(std::move(name)), refresh_(refresh), clock_(clock) {}
 
   // True if a read is due that nobody does yet: the caller has to do it. Waits
-  // for a read that may bring the key.
-  bool BeginsToRead(const Jws& token);
+  // for a read that may bring the key; kUnavailable if too many do.
+  absl::StatusOr<bool> BeginsToRead(const Jws& token);
   std::optional<Jwk> Lookup(const Jws& token) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether to read now; `missing`: the key that is wanted is not there.
@@ -79,6 +82,7 @@ class JwksSource {
   Mutex mutex_;
   CondVar read_done_;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
   std::optional<JwkSet> keys_ ABSL_GUARDED_BY(mutex_);
   absl::Time last_read_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   bool last_failed_ ABSL_GUARDED_BY(mutex_) = false;

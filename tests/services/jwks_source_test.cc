@@ -4,10 +4,12 @@
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <gmock/gmock.h>
 
 #include "core/reasons.h"
+#include "core/refusal.h"
 #include "tests/fakes/fake_http_client.h"
 #include "tests/testing/fake_clock.h"
 #include "tests/testing/jwt_issuer.h"
@@ -127,39 +129,79 @@ TEST_F(JwksSourceTest, WithoutAnyKeysTheIssuerIsUnavailableNotTheToken) {
   EXPECT_THAT(source->Find(TokenOf(old_)), IsOk());
 }
 
-TEST_F(JwksSourceTest, ASlowReadHoldsUpOnlyWhoNeedsIt) {
-  std::atomic<bool> slow = false;
-  std::atomic<bool> reading = false;
-  std::atomic<bool> release = false;
-  auto http = std::make_unique<FakeHttpClient>(
-      [&](const HttpRequest& /*request*/) -> absl::StatusOr<HttpResponse> {
-        ++fetched_;
-        if (!slow) {
-          return HttpResponse{.status = 200, .body = JwkSetOf({old_.Jwk()})};
-        }
-        reading = true;
-        WaitUntil([&] { return release.load(); });
-        return HttpResponse{.status = 200,
-                            .body = JwkSetOf({old_.Jwk(), new_.Jwk()})};
-      });
-  const auto source = JwksSource::OfUrl("u", std::move(http), "/keys",
-                                        absl::Minutes(10), clock_);
-  ASSERT_THAT(source->Find(TokenOf(old_)), IsOk());
-  slow = true;
-  clock_.Advance(absl::Minutes(1));
-  std::atomic<int> found = 0;
-  {
-    const auto wait_for_new = [&] {
-      if (source->Find(TokenOf(new_)).ok()) ++found;
-    };
-    const std::jthread reader(wait_for_new);
-    ASSERT_TRUE(WaitUntil([&] { return reading.load(); }));
-    const std::jthread waiter(wait_for_new);
-    EXPECT_THAT(source->Find(TokenOf(old_)), IsOk()) << "does not wait";
-    release = true;
+// An issuer that answers when it is told to.
+class SlowIssuerTest : public JwksSourceTest {
+ protected:
+  SlowIssuerTest()
+      : source_(JwksSource::OfUrl("u",
+                                  std::make_unique<FakeHttpClient>(
+                                      [this](const HttpRequest& /*request*/) {
+                                        ++fetched_;
+                                        reading_ = true;
+                                        WaitUntil(
+                                            [&] { return release_.load(); });
+                                        return answer_;
+                                      }),
+                                  "/keys", absl::Minutes(10), clock_)) {}
+
+  // With this read done, the next one is slow.
+  void HasRead(const std::string& set) {
+    Publish(set);
+    release_ = true;
+    ASSERT_THAT(source_->Find(TokenOf(old_)), IsOk());
+    release_ = false;
+    reading_ = false;
+    clock_.Advance(absl::Minutes(1));
   }
-  EXPECT_EQ(found, 2);
+  // Asks for the new key on a thread of its own.
+  std::jthread Ask() {
+    return std::jthread([this] {
+      const auto key = source_->Find(TokenOf(new_));
+      if (key.ok()) ++found_;
+      if (ReasonOf(key.status()) == reason::kIssuerUnavailable) ++turned_away_;
+    });
+  }
+  bool AwaitReading() {
+    return WaitUntil([&] { return reading_.load(); });
+  }
+
+  std::atomic<bool> reading_ = false;
+  std::atomic<bool> release_ = false;
+  std::atomic<int> found_ = 0;
+  std::atomic<int> turned_away_ = 0;
+  const std::unique_ptr<JwksSource> source_;
+};
+
+TEST_F(SlowIssuerTest, HoldsUpOnlyWhoNeedsItsAnswer) {
+  HasRead(JwkSetOf({old_.Jwk()}));
+  Publish(JwkSetOf({old_.Jwk(), new_.Jwk()}));
+  {
+    const std::jthread reader = Ask();
+    ASSERT_TRUE(AwaitReading());
+    const std::jthread waiter = Ask();
+    EXPECT_THAT(source_->Find(TokenOf(old_)), IsOk()) << "does not wait";
+    release_ = true;
+  }
+  EXPECT_EQ(found_, 2);
   EXPECT_EQ(fetched_, 2);
+}
+
+TEST_F(SlowIssuerTest, HoldsUpOnlySoMany) {
+  HasRead(JwkSetOf({old_.Jwk()}));
+  Publish(JwkSetOf({old_.Jwk(), new_.Jwk()}));
+  constexpr int kMore = 5;
+  {
+    std::vector<std::jthread> callers;
+    callers.push_back(Ask());
+    ASSERT_TRUE(AwaitReading());
+    for (int i = 0; i < JwksSource::kMaxWaiting + kMore; ++i) {
+      callers.push_back(Ask());
+    }
+    EXPECT_TRUE(WaitUntil([&] { return turned_away_ == kMore; }));
+    release_ = true;
+  }
+  EXPECT_EQ(turned_away_, kMore);
+  EXPECT_EQ(found_, 1 + JwksSource::kMaxWaiting);
 }
 
 TEST_F(JwksSourceTest, AFileIsReadAgainWhenItChanges) {
