@@ -110,6 +110,20 @@ TEST(BrokerConfigTest, WhatIsNoConfigurationIsRefused) {
   }
 }
 
+TEST(BrokerConfigTest, OnlyWhoMayBringATokenNeedsNoAuthorityOfCertificates) {
+  std::string without = kGood;
+  const std::string line = "  client_ca_file: clients.crt\n";
+  without.erase(without.find(line), line.size());
+  EXPECT_THAT(ParseBrokerConfig("broker.yaml", without),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("client_ca_file")));
+  const auto config = ParseBrokerConfig(
+      "broker.yaml",
+      without + "authentication: {service_accounts: {audience: latchkey}}\n");
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->authentication.service_account_audience, "latchkey");
+}
+
 TEST(BrokerConfigTest, NobodyMintsByOversight) {
   const std::string without(kGood, std::string(kGood).find("policy:"));
   EXPECT_THAT(
