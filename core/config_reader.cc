@@ -91,6 +91,19 @@ struct ConfigReader::Node {
     const auto it = fields.find(name);
     return it == fields.end() ? nullptr : &it->second;
   }
+
+  // Adds one text for one value. Lengths keep texts apart.
+  void AppendTo(std::string& out) const {
+    out += fmt::format("{}{}{}:{}", static_cast<int>(kind), quoted ? 'q' : 'p',
+                       text.size(), text);
+    out += fmt::format("[{}", items.size());
+    for (const auto& item : items) item->AppendTo(out);
+    out += fmt::format("{{{}", fields.size());
+    for (const auto& [name, field] : fields) {
+      out += fmt::format("{}:{}", name.size(), name);
+      field.value->AppendTo(out);
+    }
+  }
 };
 
 struct ConfigDocument::State {
@@ -325,6 +338,35 @@ bool ConfigReader::Has(std::string_view field) const {
   return ConfigDocument::State::Take(*node_, field) != nullptr;
 }
 
+bool ConfigReader::IsMapping(std::string_view field) const {
+  const auto node = ConfigDocument::State::Take(*node_, field);
+  return node != nullptr && node->kind == Node::Kind::kMapping;
+}
+
+bool ConfigReader::IsList(std::string_view field) const {
+  const auto node = ConfigDocument::State::Take(*node_, field);
+  return node != nullptr && node->kind == Node::Kind::kSequence;
+}
+
+std::vector<std::string> ConfigReader::Fields() const {
+  std::vector<std::string> names;
+  for (const auto& [name, field] : node_->fields) names.push_back(name);
+  return names;
+}
+
+std::map<std::string, std::string> ConfigReader::FieldTexts() const {
+  std::map<std::string, std::string> texts;
+  for (const auto& [name, field] : node_->fields) {
+    field.value->AppendTo(texts[name]);
+  }
+  return texts;
+}
+
+std::string ConfigReader::Where() const {
+  return fmt::format("{}:{}: {}", document_->state_->name, node_->line,
+                     node_->path);
+}
+
 std::string ConfigReader::String(std::string_view field,
                                  std::string_view fallback) const {
   return OptionalString(field).value_or(std::string(fallback));
@@ -445,9 +487,13 @@ std::vector<ConfigReader> ConfigReader::Sections(std::string_view field) const {
 void ConfigReader::Mistake(std::string_view field,
                            std::string_view message) const {
   const Node::Field* found = node_->Find(field);
+  if (found != nullptr) {
+    document_->state_->Note(found->line, found->value->path, message);
+    return;
+  }
   document_->state_->Note(
-      found == nullptr ? node_->line : found->line,
-      field.empty() ? node_->path : Joined(node_->path, field), message);
+      node_->line, field.empty() ? node_->path : Joined(node_->path, field),
+      message);
 }
 
 void ConfigReader::Check(std::string_view field,

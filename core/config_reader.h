@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,17 @@ class ConfigReader {
   std::vector<std::string> Fields() const;
   // True if the field is there, whatever its form.
   bool Has(std::string_view field) const;
+  // True if the field is there and is a mapping, or a list.
+  bool IsMapping(std::string_view field) const;
+  bool IsList(std::string_view field) const;
+  // The names of all fields, in alphabetical order: for mappings whose names
+  // the file chooses. They count as unknown until they are asked for.
+  std::vector<std::string> Fields() const;
+  // Each field beside a text that is the same exactly as long as its value is,
+  // comments and layout aside: for telling what changed in a file.
+  std::map<std::string, std::string> FieldTexts() const;
+  // "broker.yaml:12: policy[3]": where this mapping stands, for messages.
+  std::string Where() const;
 
   std::string String(std::string_view field, std::string_view fallback) const;
   // Notes a mistake if the field is absent or empty.

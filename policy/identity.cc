@@ -36,7 +36,7 @@ bool IsSpiffe(std::string_view uri) {
 // A value that is not usable is no attribute: no rule can be for it.
 void Add(Identity& identity, std::string_view attribute,
          const std::string& value) {
-  if (IsUsableValue(value)) {
+  if (IsAttributeValue(value)) {
     identity.attributes[std::string(attribute)].push_back(value);
   }
 }
@@ -55,6 +55,12 @@ std::string NameOfCertificate(const Identity& identity) {
 
 }  // namespace
 
+bool IsAttributeValue(std::string_view value) {
+  return !value.empty() && value.size() <= kMaxNameLength &&
+         std::all_of(value.begin(), value.end(),
+                     [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
 std::string_view IdentityKindName(IdentityKind kind) {
   return kKinds[static_cast<size_t>(kind)];
 }
@@ -63,12 +69,6 @@ std::optional<IdentityKind> IdentityKindFromName(std::string_view name) {
   const auto it = std::find(kKinds.begin(), kKinds.end(), name);
   if (it == kKinds.end()) return std::nullopt;
   return static_cast<IdentityKind>(it - kKinds.begin());
-}
-
-bool IsUsableValue(std::string_view value) {
-  return !value.empty() && value.size() <= kMaxNameLength &&
-         std::all_of(value.begin(), value.end(),
-                     [](char c) { return c > ' ' && c < '\x7f'; });
 }
 
 const std::vector<std::string>& Identity::Values(
@@ -88,7 +88,7 @@ absl::StatusOr<Identity> IdentityFromCertificate(std::string_view pem) {
     if (!identity.Values(attribute::kSpiffeId).empty()) {
       return Refused("the client certificate has more than one SPIFFE ID");
     }
-    if (!uri.starts_with(kSpiffeScheme) || !IsUsableValue(uri)) {
+    if (!uri.starts_with(kSpiffeScheme) || !IsAttributeValue(uri)) {
       return Refused("the client certificate's SPIFFE ID is not usable");
     }
     Add(identity, attribute::kSpiffeId, uri);

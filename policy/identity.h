@@ -41,8 +41,12 @@ inline constexpr std::string_view kIssuer = "issuer";
 inline constexpr std::string_view kSubject = "subject";
 }  // namespace attribute
 
+// True if an attribute can have this value: printable ASCII without spaces, not
+// empty, at most 2048 characters.
+bool IsAttributeValue(std::string_view value);
+
 // An authenticated caller: its credential was verified, and this is what it
-// says. Every value is printable ASCII without spaces, and not empty.
+// says. Every value is one that IsAttributeValue() admits.
 struct Identity {
   // One name for the owner of tokens, the log and idempotency. Two credentials
   // with one name are one provisioner; names of different kinds never meet.
@@ -64,10 +68,6 @@ struct TimedIdentity {
   Identity identity;
   absl::Time expires = absl::InfiniteFuture();
 };
-
-// True if a policy, a log line and a record can hold `value` as it is:
-// printable ASCII without spaces, not empty, at most 2048 characters.
-bool IsUsableValue(std::string_view value);
 
 // The identity in a verified client certificate in PEM. kUnauthenticated
 // (UNAUTHENTICATED) if it says no usable name, or has a SPIFFE ID that is not

@@ -116,7 +116,7 @@ std::vector<std::string> StringsOf(const Value& claim) {
     strings.push_back(item.string_value());
   }
   std::erase_if(strings,
-                [](const std::string& value) { return !IsUsableValue(value); });
+                [](const std::string& value) { return !IsAttributeValue(value); });
   return strings;
 }
 
@@ -189,7 +189,7 @@ absl::StatusOr<TimedIdentity> IdentityFromJwt(const JwtRules& rules,
   LATCHKEY_ASSIGN_OR_RETURN(const absl::Time expires,
                             CheckTimes(rules, claims, now));
   const std::string* subject = FindString(claims, "sub");
-  if (subject == nullptr || !IsUsableValue(*subject)) {
+  if (subject == nullptr || !IsAttributeValue(*subject)) {
     return Refused("the bearer token names no usable subject");
   }
   Identity identity{

@@ -30,7 +30,7 @@ bool IsIssuerName(std::string_view name) {
 
 // https://SERVER/PATH: where the path begins; npos if it is no such URL.
 size_t PathInUrl(std::string_view url) {
-  if (!url.starts_with(kHttps) || !IsUsableValue(url) ||
+  if (!url.starts_with(kHttps) || !IsAttributeValue(url) ||
       url.find_first_of("#@\\") != std::string_view::npos) {
     return std::string_view::npos;
   }
@@ -41,7 +41,7 @@ size_t PathInUrl(std::string_view url) {
 // A value that tokens are compared with.
 std::string ReadUsable(const ConfigReader& section, std::string_view field) {
   std::string value = section.RequiredString(field);
-  if (!value.empty() && !IsUsableValue(value)) {
+  if (!value.empty() && !IsAttributeValue(value)) {
     section.Mistake(field, "must be printable ASCII without spaces");
   }
   return value;
@@ -117,6 +117,15 @@ absl::StatusOr<std::unique_ptr<JwksSource>> OpenUrl(
 }
 
 }  // namespace
+
+std::set<std::string, std::less<>> AuthenticationConfig::MappedAttributes()
+    const {
+  std::set<std::string, std::less<>> names;
+  for (const JwtIssuerConfig& issuer : jwt) {
+    for (const auto& [name, path] : issuer.rules.attributes) names.insert(name);
+  }
+  return names;
+}
 
 AuthenticationConfig ReadAuthentication(const ConfigReader& section) {
   AuthenticationConfig config;

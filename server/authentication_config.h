@@ -4,7 +4,9 @@
 #ifndef LATCHKEY_SERVER_AUTHENTICATION_CONFIG_H_
 #define LATCHKEY_SERVER_AUTHENTICATION_CONFIG_H_
 
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,6 +40,8 @@ struct AuthenticationConfig {
   bool TakesBearerTokens() const {
     return !service_account_audience.empty() || !jwt.empty();
   }
+  // The names that claims are mapped to, of every issuer.
+  std::set<std::string, std::less<>> MappedAttributes() const;
 };
 
 // Mistakes are noted with the document.

@@ -1,15 +1,17 @@
 #include "server/broker_config.h"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <set>
-
-#include <fmt/format.h>
+#include <string>
+#include <utility>
 
 #include "core/config_reader.h"
-#include "core/node_name.h"
 #include "core/status_macros.h"
 #include "core/token_scope.h"
+#include "policy/policy_file.h"
+#include "policy/policy_self_test.h"
 #include "services/token_broker.h"
 
 namespace latchkey {
@@ -69,89 +71,6 @@ void ReadTokens(const ConfigReader& section, BrokerConfig& config) {
                                         absl::Seconds(1), absl::Minutes(10));
 }
 
-IdentityMatcher ReadMatcher(const ConfigReader& section) {
-  IdentityMatcher matcher;
-  for (const std::string_view attribute :
-       {attribute::kSpiffeId, attribute::kDnsName, attribute::kCommonName,
-        attribute::kServiceAccount, attribute::kNamespace, attribute::kGroup,
-        attribute::kIssuer, attribute::kSubject}) {
-    if (const auto value = section.OptionalString(attribute)) {
-      matcher.attributes.emplace(attribute, *value);
-    }
-  }
-  if (matcher.attributes.empty()) {
-    section.Mistake(
-        "",
-        "needs spiffe_id, dns_name, common_name, service_account, namespace, "
-        "group, issuer or subject");
-  }
-  return matcher;
-}
-
-void ReadGrants(const ConfigReader& allow, PolicyRule& rule) {
-  rule.node_names = allow.Strings("node_names");
-  if (rule.node_names.empty()) {
-    allow.Mistake("node_names", "needs at least one pattern such as worker-*");
-  }
-  for (const std::string& pattern : rule.node_names) {
-    allow.Check("node_names", ValidateNodeNamePattern(pattern));
-  }
-  rule.groups = allow.Strings("groups");
-  for (const std::string& group : rule.groups) {
-    if (!IsBootstrapGroup(group)) {
-      allow.Mistake(
-          "groups",
-          "each must match system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]");
-    }
-  }
-  if (allow.Has("delivery")) {
-    rule.delivery.clear();
-    for (const std::string& name : allow.Strings("delivery")) {
-      const auto delivery = DeliveryFromName(name);
-      if (!delivery.has_value()) {
-        allow.Mistake("delivery", "each is ticket or direct");
-      }
-      rule.delivery.push_back(delivery.value_or(Delivery::kTicket));
-    }
-  }
-  rule.max_token_lifetime =
-      allow.Duration("max_token_lifetime", rule.max_token_lifetime,
-                     kMinTokenLifetime, kMaxTokenLifetime);
-  if (allow.Has("max_certificate_lifetime")) {
-    rule.max_certificate_lifetime =
-        allow.Duration("max_certificate_lifetime", kMaxCertificateLifetime,
-                       kMinCertificateLifetime, kMaxCertificateLifetime);
-  }
-  rule.allow_node_replacement = allow.Bool("node_replacement", false);
-}
-
-PolicyRule ReadRule(const ConfigReader& section) {
-  PolicyRule rule;
-  rule.name = section.RequiredString("name");
-  for (const ConfigReader& matcher : section.Sections("provisioners")) {
-    rule.provisioners.push_back(ReadMatcher(matcher));
-  }
-  if (rule.provisioners.empty()) {
-    section.Mistake("provisioners", "needs at least one identity");
-  }
-  ReadGrants(section.Section("allow"), rule);
-  rule.freeze_on_misuse = section.Bool("freeze_on_misuse", false);
-  return rule;
-}
-
-void ReadPolicy(const ConfigReader& root, BrokerConfig& config) {
-  std::set<std::string> names;
-  for (const ConfigReader& section : root.Sections("policy")) {
-    config.policy.push_back(ReadRule(section));
-    if (!names.insert(config.policy.back().name).second) {
-      section.Mistake("name", "another rule has this name");
-    }
-  }
-  if (config.policy.empty()) {
-    root.Mistake("policy", "needs at least one rule; without, nobody may mint");
-  }
-}
-
 LogLevel ReadLogLevel(const ConfigReader& section) {
   const std::string name =
       section.Choice("level", "info", {"debug", "info", "warning", "error"});
@@ -175,7 +94,8 @@ absl::StatusOr<BrokerConfig> ParseBrokerConfig(std::string_view name,
   config.node_api =
       ReadListener(root.Section("node_api"), "127.0.0.1:7444", ClientCa::kNone);
   ReadTokens(root.Section("tokens"), config);
-  ReadPolicy(root, config);
+  PolicyFile policy = ReadPolicyFile(
+      root, {.mapped_attributes = config.authentication.MappedAttributes()});
   const ConfigReader limits = root.Section("limits");
   config.max_calls =
       static_cast<int>(limits.Int("calls", config.max_calls, 1, 1024));
@@ -183,6 +103,9 @@ absl::StatusOr<BrokerConfig> ParseBrokerConfig(std::string_view name,
       limits.Int("waiting_calls", config.max_waiting_calls, 0, 100'000));
   config.log_level = ReadLogLevel(root.Section("log"));
   LATCHKEY_RETURN_IF_ERROR(document->Finish());
+  LATCHKEY_RETURN_IF_ERROR(
+      RunPolicySelfTests(policy.tests, Policy(policy.rules)));
+  config.policy = std::move(policy.rules);
   return config;
 }
 

@@ -56,8 +56,9 @@ struct BrokerConfig {
 };
 
 // kInvalidArgument with every mistake in `text`, a line each: file, line,
-// field, what is wrong and what would be right. `name` stands for the file.
-// Files that it names are not opened here.
+// field, what is wrong and what would be right; of a file without mistakes,
+// every self-test of the policy that fails. `name` stands for the file. Files
+// that it names are not opened here.
 absl::StatusOr<BrokerConfig> ParseBrokerConfig(std::string_view name,
                                                std::string_view text);
 

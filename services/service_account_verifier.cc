@@ -28,7 +28,7 @@ absl::Status Refused(std::string_view message) {
 std::optional<Identity> IdentityOfUser(const kubernetes::UserInfo& user) {
   constexpr std::string_view kPrefix = "system:serviceaccount:";
   std::string_view username = user.username();
-  if (!username.starts_with(kPrefix) || !IsUsableValue(username)) {
+  if (!username.starts_with(kPrefix) || !IsAttributeValue(username)) {
     return std::nullopt;
   }
   username.remove_prefix(kPrefix.size());
@@ -49,7 +49,7 @@ std::optional<Identity> IdentityOfUser(const kubernetes::UserInfo& user) {
       .attributes = {{std::string(attribute::kServiceAccount), {both}},
                      {std::string(attribute::kNamespace), {name_space}}}};
   for (const std::string& group : user.groups()) {
-    if (IsUsableValue(group)) {
+    if (IsAttributeValue(group)) {
       identity.attributes[std::string(attribute::kGroup)].push_back(group);
     }
   }

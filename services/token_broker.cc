@@ -59,6 +59,19 @@ absl::Status ValidateRequest(const IssueRequest& request) {
   return absl::OkStatus();
 }
 
+// What an observing rule let through, for whoever prepares to enforce it.
+void LogObserved(const Identity& caller, const PolicyGrant& grant) {
+  if (grant.observed.ok()) return;
+  RefusalMetadata denied = MetadataOf(grant.observed);
+  LogEvent(LogLevel::kWarning, "policy would deny",
+           {{"provisioner", caller.name},
+            {"node", grant.scope.node_name},
+            {"granted_by", grant.rule},
+            {"rule", denied["rule"]},
+            {"field", denied["field"]},
+            {"limit", denied["limit"]}});
+}
+
 std::string OptionalSeconds(const std::optional<absl::Duration>& duration) {
   return duration.has_value() ? absl::FormatDuration(*duration) : "";
 }
@@ -121,6 +134,7 @@ absl::StatusOr<IssuedToken> TokenBroker::Issue(const Identity& caller,
                                          .delivery = request.delivery,
                                          .lifetime = request.lifetime,
                                          .labels = request.labels}));
+  LogObserved(caller, grant);
   Mint mint{.provisioner = caller.name,
             .provisioner_kind = caller.kind,
             .labels = request.labels,

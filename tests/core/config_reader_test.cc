@@ -296,5 +296,35 @@ TEST(ConfigReaderTest, BoundsWhatAFileMayCost) {
   }
 }
 
+TEST(ConfigReaderTest, NamesTheFieldsOfAMappingThatTheFileChooses) {
+  const auto document = MustParse("a: {y: 1, x: [2]}\nb: [1]\nc: 1\n");
+  const ConfigReader root = document->root();
+  EXPECT_TRUE(root.IsMapping("a"));
+  EXPECT_FALSE(root.IsMapping("b"));
+  EXPECT_TRUE(root.IsList("b"));
+  EXPECT_FALSE(root.IsList("c"));
+  EXPECT_FALSE(root.IsList("d"));
+  const ConfigReader a = root.Section("a");
+  EXPECT_THAT(a.Fields(), ElementsAre("x", "y"));
+  EXPECT_EQ(a.Where(), "a.yaml:1: a");
+  // Nobody has asked for them.
+  EXPECT_THAT(document->Finish(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                           HasSubstr("a.x: unknown field")));
+}
+
+TEST(ConfigReaderTest, TheTextOfAFieldChangesWithItsValueOnly) {
+  const auto text = [](std::string_view yaml) {
+    return MustParse(yaml)->root().FieldTexts()["a"];
+  };
+  const std::string same = text("a: {x: [1, b], y: }");
+  EXPECT_EQ(same, text("# moved\n\nb: 1\na:\n  y:\n  x:\n  - 1 # one\n  - b"));
+  for (const char* other :
+       {"a: {x: [1, b], y: z}", "a: {x: [1b], y: }", "a: {x: [\"1\", b], y: }",
+        "a: {x: [b, 1], y: }", "a: {x: [1, b]}", "a: {x: [[1], b], y: }"}) {
+    SCOPED_TRACE(other);
+    EXPECT_NE(same, text(other));
+  }
+}
+
 }  // namespace
 }  // namespace latchkey

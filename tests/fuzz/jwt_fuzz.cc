@@ -54,7 +54,7 @@ void Judge(std::string_view text, const std::string& keys) {
   for (const auto& [name, values] : found->identity.attributes) {
     Check(!values.empty());
     for (const std::string& value : values) {
-      Check(latchkey::IsUsableValue(value));
+      Check(latchkey::IsAttributeValue(value));
     }
   }
 }

@@ -13,6 +13,7 @@ using latchkey_testing::IsOk;
 using latchkey_testing::ReasonIs;
 using ::testing::Contains;
 using ::testing::IsEmpty;
+using ::testing::IsSupersetOf;
 using ::testing::Pair;
 
 Identity Spiffe(std::string id) {
@@ -140,6 +141,132 @@ TEST(PolicyTest, MatchersCompareEveryFieldThatIsSet) {
       (IdentityMatcher{{{"spiffe_id", "dns:a.example"}}}).Matches(identity));
   EXPECT_FALSE((IdentityMatcher{{{"common_name", ""}}}).Matches(identity));
   EXPECT_FALSE(IdentityMatcher().Matches(identity));
+}
+
+TEST(PolicyTest, AnObservingRuleGrantsWhatItWouldDenyAndSaysSo) {
+  PolicyRule observing = Workers();
+  observing.name = "observing";
+  observing.mode = PolicyMode::kObserve;
+  observing.max_outstanding = 1;
+  const Policy policy({observing});
+  PolicyQuestion question = Ask("control-1");
+  question.scope.groups = {"system:bootstrappers:pool-z"};
+  question.lifetime = absl::Hours(48);
+
+  const auto grant = policy.Decide(kAutoscaler, question);
+  ASSERT_THAT(grant, IsOk());
+  EXPECT_EQ(grant->rule, "observing");
+  EXPECT_EQ(grant->scope.node_name, "control-1");
+  EXPECT_EQ(grant->scope.groups, question.scope.groups);
+  EXPECT_EQ(grant->lifetime, absl::Hours(48));
+  EXPECT_EQ(grant->max_outstanding, std::nullopt) << "it blocks nothing";
+  EXPECT_THAT(grant->observed, ReasonIs(reason::kPolicyDenied));
+  EXPECT_THAT(
+      MetadataOf(grant->observed),
+      IsSupersetOf({Pair("rule", "observing"), Pair("field", "scope.node_name"),
+                    Pair("limit", "worker-*")}));
+  EXPECT_EQ(policy.MaxTokenLifetime("observing"), kMaxTokenLifetime);
+
+  // What it allows is granted without a word, and with its defaults.
+  const auto allowed = policy.Decide(kAutoscaler, Ask("worker-1"));
+  ASSERT_THAT(allowed, IsOk());
+  EXPECT_THAT(allowed->observed, IsOk());
+  EXPECT_EQ(allowed->lifetime, absl::Minutes(30));
+}
+
+TEST(PolicyTest, AnObservingRuleIsForItsOwnProvisionersOnly) {
+  PolicyRule observing = Workers();
+  observing.mode = PolicyMode::kObserve;
+  EXPECT_THAT(Policy({observing})
+                  .Decide(Spiffe("spiffe://example.org/x"), Ask("worker-1")),
+              ReasonIs(reason::kPolicyDenied));
+}
+
+TEST(PolicyTest, AnEnforcedRuleThatAllowsGoesBeforeAnObservingOne) {
+  PolicyRule observing = Workers();
+  observing.name = "observing";
+  observing.mode = PolicyMode::kObserve;
+  PolicyRule control = Workers();
+  control.name = "control";
+  control.node_names = {"control-*"};
+  control.max_outstanding = 3;
+  const Policy policy({observing, control});
+
+  const auto grant = policy.Decide(kAutoscaler, Ask("control-1"));
+  ASSERT_THAT(grant, IsOk());
+  EXPECT_EQ(grant->rule, "control");
+  EXPECT_EQ(grant->max_outstanding, 3);
+  EXPECT_THAT(grant->observed, IsOk());
+
+  // The refusal observed is the one that there would be: of the nearest rule.
+  PolicyQuestion direct = Ask("control-1");
+  direct.delivery = Delivery::kDirect;
+  const auto observed = policy.Decide(kAutoscaler, direct);
+  ASSERT_THAT(observed, IsOk());
+  EXPECT_EQ(observed->rule, "observing");
+  EXPECT_THAT(MetadataOf(observed->observed),
+              Contains(Pair("rule", "control")));
+}
+
+TEST(PolicyTest, TheRateIsTheWidestOfAllRules) {
+  PolicyRule slow = Workers();
+  slow.rate = RateLimit{.per_minute = 10, .burst = 50};
+  PolicyRule fast = Workers();
+  fast.rate = RateLimit{.per_minute = 60, .burst = 5};
+  EXPECT_EQ(Policy({slow, fast}).RateOf(kAutoscaler),
+            (RateLimit{.per_minute = 60, .burst = 50}));
+  EXPECT_EQ(Policy({slow, Workers()}).RateOf(kAutoscaler), std::nullopt);
+  EXPECT_EQ(Policy({slow}).RateOf(Spiffe("spiffe://example.org/x")),
+            std::nullopt);
+  PolicyRule observing = slow;
+  observing.mode = PolicyMode::kObserve;
+  EXPECT_EQ(Policy({slow, observing}).RateOf(kAutoscaler), std::nullopt);
+}
+
+TEST(PolicyTest, TheReachIsTheWidestOfAllRules) {
+  PolicyRule all = Workers();
+  all.manage = Reach::kAll;
+  EXPECT_EQ(Policy({Workers()}).ReachOf(kAutoscaler), Reach::kOwn);
+  EXPECT_EQ(Policy({Workers(), all}).ReachOf(kAutoscaler), Reach::kAll);
+  EXPECT_EQ(Policy({all}).ReachOf(Spiffe("spiffe://example.org/x")),
+            Reach::kNone);
+}
+
+TEST(PolicyTest, AMachinesOwnNameIsMadeOfOneValidValue) {
+  const NodeNameFrom pool{.attribute = "id", .prefix = "vm-", .suffix = ".e"};
+  const NodeNameFrom whole{.attribute = "id"};
+  const auto with = [](std::vector<std::string> values) {
+    return Identity{.name = "x", .attributes = {{"id", std::move(values)}}};
+  };
+  EXPECT_EQ(pool.NameFor(with({"a1"})), "vm-a1.e");
+  EXPECT_EQ(whole.NameFor(with({"a1.pool.example"})), "a1.pool.example");
+  EXPECT_EQ(pool.NameFor({.name = "x"}), std::nullopt);
+  EXPECT_EQ(pool.NameFor(with({"a", "b"})), std::nullopt);
+  for (const std::string value :
+       {"a.b", ".", "a.evil", "*", "A", "a_b", "../a", "a/b", "a\nb", "a b",
+        "'a'", "{a}", "${id}", "\xd0\xb0", "a-", "-"}) {
+    SCOPED_TRACE(value);
+    EXPECT_EQ(pool.NameFor(with({value})), std::nullopt);
+  }
+}
+
+TEST(PolicyTest, AMachinesOwnNameHasItsLength) {
+  const NodeNameFrom pool{.attribute = "id", .prefix = "vm-", .suffix = ".e"};
+  const auto with = [](size_t length) {
+    return Identity{.name = "x",
+                    .attributes = {{"id", {std::string(length, 'a')}}}};
+  };
+  EXPECT_NE(pool.NameFor(with(248)), std::nullopt);
+  EXPECT_EQ(pool.NameFor(with(249)), std::nullopt) << "254 characters";
+}
+
+TEST(PolicyTest, ALongListOfLimitsIsCutShort) {
+  PolicyRule rule = Workers();
+  rule.node_names.assign(1000, "worker-*.pool.example");
+  const auto grant = Policy({rule}).Decide(kAutoscaler, Ask("x"));
+  const std::string limit = MetadataOf(grant.status())["limit"];
+  EXPECT_LT(limit.size(), 512U);
+  EXPECT_THAT(limit, testing::EndsWith(" more"));
 }
 
 TEST(PolicyTest, KnowsWhichRulesFreeze) {

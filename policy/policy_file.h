@@ -1,0 +1,48 @@
+// The policy as it stands in a file: `policy` and `policy_tests` of
+// broker.yaml, or of a file that has nothing else. docs/policy.md has the
+// grammar.
+
+#ifndef LATCHKEY_POLICY_POLICY_FILE_H_
+#define LATCHKEY_POLICY_POLICY_FILE_H_
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "core/config_reader.h"
+#include "policy/policy.h"
+#include "policy/policy_self_test.h"
+
+namespace latchkey {
+
+struct PolicyFile {
+  std::vector<PolicyRule> rules;
+  std::vector<PolicySelfTest> tests;
+};
+
+struct PolicyFileOptions {
+  // The attributes that the configured JWT issuers map claims to: a matcher for
+  // any other name that no kind of identity has is then a mistake. Absent: not
+  // known here, and any well-formed name will do.
+  std::optional<std::set<std::string, std::less<>>> mapped_attributes;
+};
+
+// Reads both fields of `root` and notes every mistake in its document. The
+// tests are not run: a policy with mistakes would fail them for no reason.
+PolicyFile ReadPolicyFile(const ConfigReader& root,
+                          const PolicyFileOptions& options);
+
+// Both fields of a whole file, whatever else is in it. kInvalidArgument with
+// every mistake in them, a line each. The tests are not run.
+absl::StatusOr<PolicyFile> ParsePolicyFile(std::string_view name,
+                                           std::string_view text,
+                                           const PolicyFileOptions& options);
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_POLICY_POLICY_FILE_H_
