@@ -171,6 +171,8 @@ int Broker::provisioner_port() const {
 
 int Broker::node_port() const { return parts_->node_port->port(); }
 
+LivePolicy& Broker::policy() { return parts_->policy; }
+
 bool Broker::ReportHealth() {
   const bool serving = parts_->controller.fresh();
   parts_->provisioner_port->SetServing(serving);

@@ -8,6 +8,7 @@
 #include <absl/status/statusor.h>
 
 #include "core/clock.h"
+#include "policy/live_policy.h"
 #include "server/broker_config.h"
 
 namespace latchkey {
@@ -32,6 +33,10 @@ class Broker {
   // The ports that are really listened on.
   int provisioner_port() const;
   int node_port() const;
+
+  // What calls are decided by; whoever replaces it changes that from the next
+  // call on.
+  LivePolicy& policy();
 
   // Tells the health services of both ports (grpc.health.v1) how things stand,
   // and answers it: SERVING (true) while the watches on CSRs and records are up

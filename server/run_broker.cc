@@ -18,6 +18,7 @@
 #include "core/version.h"
 #include "server/broker.h"
 #include "server/broker_config.h"
+#include "server/policy_reload.h"
 #include "server/run_dev.h"
 #include "server/serve.h"
 #include "server/stop_signals.h"
@@ -25,23 +26,38 @@
 namespace latchkey {
 namespace {
 
-absl::StatusOr<BrokerConfig> LoadConfig(const std::string& path) {
-  LATCHKEY_ASSIGN_OR_RETURN(const std::string text,
+struct LoadedConfig {
+  BrokerConfig config;
+  // As read, and as the file was before that.
+  std::string text;
+  FileStamp stamp;
+};
+
+absl::StatusOr<LoadedConfig> LoadConfig(const std::string& path) {
+  LoadedConfig loaded;
+  LATCHKEY_ASSIGN_OR_RETURN(loaded.stamp, StampOfFile(path));
+  LATCHKEY_ASSIGN_OR_RETURN(loaded.text,
                             ReadFileBounded(path, ConfigDocument::kMaxBytes));
-  return ParseBrokerConfig(path, text);
+  LATCHKEY_ASSIGN_OR_RETURN(loaded.config,
+                            ParseBrokerConfig(path, loaded.text));
+  return loaded;
 }
 
-int RunConfigured(const BrokerConfig& config) {
-  const StopSignals signals({SIGTERM, SIGINT});
+int RunConfigured(const std::string& path, const LoadedConfig& loaded,
+                  const StopSignals& signals) {
   const SystemClock clock;
   const absl::StatusOr<std::unique_ptr<Broker>> broker =
-      Broker::Start(config, clock);
+      Broker::Start(loaded.config, clock);
   if (!broker.ok()) return Complain(broker.status());
+  PolicyReload reload(path, loaded.text, loaded.stamp, (*broker)->policy(),
+                      clock);
   LogEvent(LogLevel::kInfo, "broker listens",
            {{"version", kVersion},
+            {"policy", reload.counts().digest},
             {"provisioner_port", std::to_string((*broker)->provisioner_port())},
             {"node_port", std::to_string((*broker)->node_port())}});
-  Serve(**broker, signals, [] {});
+  Serve(
+      **broker, signals, [] {}, &reload);
   return 0;
 }
 
@@ -90,15 +106,17 @@ int RunBroker(int argc, char** argv) {
   }
   if (dev->parsed()) return RunDev(dev_flags);
   HardenProcess();
-  const absl::StatusOr<BrokerConfig> config = LoadConfig(config_path);
+  // Before the file is read: whoever asks for a reload by then gets it.
+  const StopSignals signals({SIGTERM, SIGINT, SIGHUP});
+  const absl::StatusOr<LoadedConfig> loaded = LoadConfig(config_path);
   // Whatever is wrong with the file, it is the file that has to be mended.
-  if (!config.ok()) {
-    Complain(config.status());
+  if (!loaded.ok()) {
+    Complain(loaded.status());
     return kBadConfiguration;
   }
   if (check_only) return 0;
-  StartLogging(config->log_level);
-  return RunConfigured(*config);
+  StartLogging(loaded->config.log_level);
+  return RunConfigured(config_path, *loaded, signals);
 }
 
 }  // namespace latchkey

@@ -6,8 +6,9 @@
 
 namespace latchkey {
 
-// Runs until SIGTERM or SIGINT. 0: stopped as asked. 1: could not start, or
-// failed. 2: the arguments or the configuration are wrong.
+// Runs until SIGTERM or SIGINT; SIGHUP reloads the policy. 0: stopped as asked.
+// 1: could not start, or failed. 2: the arguments or the configuration are
+// wrong.
 int RunBroker(int argc, char** argv);
 
 }  // namespace latchkey

@@ -1,5 +1,7 @@
 #include "server/serve.h"
 
+#include <signal.h>
+
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -16,6 +18,21 @@ constexpr absl::Duration kFirstTick = absl::Milliseconds(10);
 // After this without a cluster the log says so.
 constexpr absl::Duration kPatience = absl::Seconds(5);
 
+// The signal that ends the program, waited for up to `patience`. Signals of one
+// number that come meanwhile count once, and a reload reads the file as it is
+// by then, so none is lost.
+std::optional<int> AwaitEnd(const StopSignals& signals, absl::Duration patience,
+                            PolicyReload* reload) {
+  const std::optional<int> signal = signals.WaitFor(patience);
+  if (reload == nullptr) return signal;
+  if (signal != SIGHUP) {
+    reload->Poll();
+    return signal;
+  }
+  static_cast<void>(reload->Reload());  // it logs
+  return std::nullopt;
+}
+
 }  // namespace
 
 int Complain(const absl::Status& status) {
@@ -25,7 +42,7 @@ int Complain(const absl::Status& status) {
 }
 
 void Serve(Broker& broker, const StopSignals& signals,
-           const std::function<void()>& on_serving) {
+           const std::function<void()>& on_serving, PolicyReload* reload) {
   bool serving = false;
   bool ever_served = false;
   bool warned = false;
@@ -43,7 +60,7 @@ void Serve(Broker& broker, const StopSignals& signals,
     }
     const bool soon = !ever_served && waited < kPatience;
     const absl::Duration tick = soon ? kFirstTick : kTick;
-    signal = signals.WaitFor(tick);
+    signal = AwaitEnd(signals, tick, reload);
     waited += tick;
   }
   LogEvent(LogLevel::kInfo, "broker stops",

@@ -8,6 +8,7 @@
 #include <absl/status/status.h>
 
 #include "server/broker.h"
+#include "server/policy_reload.h"
 #include "server/stop_signals.h"
 
 namespace latchkey {
@@ -21,9 +22,12 @@ inline constexpr int kBadConfiguration = 2;
 int Complain(const absl::Status& status);
 
 // Keeps the broker's health up to date until a signal comes. `on_serving` is
-// called when it serves for the first time.
+// called when it serves for the first time. With `reload`, SIGHUP (which must
+// be one of the signals) reloads the policy instead, and so does a change of
+// the file.
 void Serve(Broker& broker, const StopSignals& signals,
-           const std::function<void()>& on_serving);
+           const std::function<void()>& on_serving,
+           PolicyReload* reload = nullptr);
 
 }  // namespace latchkey
 

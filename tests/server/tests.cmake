@@ -5,3 +5,5 @@ latchkey_test(server/authentication_config_test.cc
   DEPS latchkey::server latchkey::jwt_testing)
 latchkey_test(server/grpc_listener_test.cc LABEL grpc
   DEPS latchkey::server latchkey::broker_client latchkey::jwt_testing fmt::fmt)
+latchkey_test(server/policy_reload_test.cc
+  DEPS latchkey::server latchkey::files)
