@@ -8,6 +8,7 @@
 
 #include "clients/ctl/ctl_config.h"
 #include "clients/ctl/issue_command.h"
+#include "clients/ctl/policy_command.h"
 #include "clients/files/read_file.h"
 #include "clients/process/process_hardening.h"
 #include "core/config_reader.h"
@@ -106,6 +107,8 @@ int RunCtl(int argc, char** argv) {
       app.add_subcommand("issue", "mint one token for one machine");
   issue->fallthrough();
   AddIssueFlags(*issue, issue_flags);
+  PolicyFlags policy_flags;
+  const CLI::App* policy = AddPolicyCommand(app, policy_flags);
   const CLI::App* version =
       app.add_subcommand("version", "print the version of this program");
   try {
@@ -117,6 +120,7 @@ int RunCtl(int argc, char** argv) {
     std::printf("latchkeyctl %s\n", kVersion);
     return 0;
   }
+  if (policy->parsed()) return Report(RunPolicyTest(policy_flags));
   const absl::StatusOr<CtlConfig> config = LoadConfig(config_path);
   if (!config.ok()) {
     std::fprintf(stderr, "latchkeyctl: %s\n",

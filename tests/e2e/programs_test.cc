@@ -12,6 +12,7 @@
 #include "clients/broker/broker_channel.h"
 #include "clients/broker/grpc_error.h"
 #include "core/reasons.h"
+#include "core/refusal.h"
 #include "core/ticket.h"
 #include "latchkey/v1/node_bootstrap.grpc.pb.h"
 #include "latchkey/v1/token_broker.grpc.pb.h"
@@ -82,6 +83,22 @@ class ProgramsTest : public ::testing::Test {
          .certificate_authorities = pki_.ca_pem(),
          .certificate_pem = identity.certificate_pem,
          .private_key_pem = identity.private_key_pem});
+  }
+  // Whether the policy would let it, which takes no cluster.
+  absl::Status MayIssue(const std::string& node_name) {
+    latchkey::v1::IssueTokenRequest request;
+    request.mutable_scope()->set_node_name(node_name);
+    request.set_validate_only(true);
+    latchkey::v1::IssueTokenResponse response;
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(20)));
+    return latchkey::FromGrpcStatus(
+        latchkey::v1::TokenBroker::NewStub(Channel("provisioner_port"))
+            ->IssueToken(&context, request, &response));
+  }
+  bool Logs(const std::string& event) const {
+    return ReadFile(dir_.File("log")).find("\"event\":\"" + event + "\"") !=
+           std::string::npos;
   }
   absl::Status Claim(
       const std::string& ticket, const std::string& csr,
@@ -160,6 +177,69 @@ TEST_F(ProgramsTest, WithoutItsClusterABrokerSaysSoAndSpendsNothing) {
             std::string::npos);
   broker->Signal(SIGTERM);
   EXPECT_EQ(broker->AwaitExit(absl::Seconds(20)), 0);
+}
+
+TEST_F(ProgramsTest, APolicyIsTakenOverWhileTheBrokerRuns) {
+  const auto broker = StartBroker();
+  const std::string old = ReadFile(dir_.File("broker.yaml"));
+  const auto with_names = [&](const std::string& names) {
+    std::string text = old;
+    return text.replace(text.find("[\"*\"]"), 5, names);
+  };
+  EXPECT_THAT(MayIssue("worker-1"), IsOk());
+
+  dir_.Write("broker.yaml", with_names("[\"gpu-*\"]"));
+  broker->Signal(SIGHUP);
+  ASSERT_TRUE(WaitUntil([&] { return Logs("policy reloaded"); }));
+  const absl::Status denied = MayIssue("worker-1");
+  EXPECT_THAT(denied, ReasonIs(latchkey::reason::kPolicyDenied));
+  EXPECT_EQ(latchkey::MetadataOf(denied)["limit"], "gpu-*");
+  EXPECT_THAT(MayIssue("gpu-1"), IsOk());
+
+  // Nobody asks from here on: the file is looked at.
+  dir_.Write("broker.yaml", with_names("[\"GPU-*\"]"));
+  ASSERT_TRUE(WaitUntil([&] { return Logs("policy not reloaded"); }));
+  EXPECT_THAT(MayIssue("gpu-1"), IsOk());
+
+  dir_.Write("broker.yaml",
+             with_names("[\"worker-*\"]") + "tokens: {join_window: 5m}\n");
+  ASSERT_TRUE(WaitUntil([&] { return Logs("changes that need a restart"); }));
+  EXPECT_THAT(MayIssue("worker-1"), IsOk());
+  EXPECT_THAT(MayIssue("gpu-1"), ReasonIs(latchkey::reason::kPolicyDenied));
+  EXPECT_FALSE(Logs("policy would deny"));
+
+  std::string observing = with_names("[\"worker-*\"]");
+  observing.replace(observing.find("{name: a"), 8, "{mode: observe, name: a");
+  dir_.Write("broker.yaml", observing);
+  ASSERT_TRUE(WaitUntil([&] { return MayIssue("gpu-1").ok(); }));
+  EXPECT_TRUE(Logs("policy would deny"));
+  broker->Signal(SIGTERM);
+  EXPECT_EQ(broker->AwaitExit(absl::Seconds(20)), 0);
+}
+
+TEST_F(ProgramsTest, APolicyIsJudgedByItsOwnTests) {
+  const std::string config = BrokerConfig();
+  const std::string good = ReadFile(config);
+  const auto test = [&](const char* expect) {
+    dir_.Write("broker.yaml",
+               good + fmt::format("policy_tests: [{{name: t, identity: "
+                                  "{{spiffe_id: \"{}\"}}, request: "
+                                  "{{node_name: a}}, expect: {}}}]\n",
+                                  kAutoscaler, expect));
+  };
+  test("allow");
+  EXPECT_EQ(Run("latchkeyd", {"--config", config, "--check"}).exit_code, 0);
+  EXPECT_EQ(Run("latchkeyctl", {"policy", "test", config}).exit_code, 0);
+  test("deny");
+  for (const ProgramResult& result :
+       {Run("latchkeyd", {"--config", config, "--check"}),
+        Run("latchkeyctl", {"policy", "test", config})}) {
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.out + result.err,
+                HasSubstr("expected deny, came allow by rule 'a'"));
+  }
+  EXPECT_EQ(Run("latchkeyctl", {"policy"}).exit_code, 2);
+  EXPECT_EQ(Run("latchkeyctl", {"policy", "test", "/no/such"}).exit_code, 2);
 }
 
 TEST_F(ProgramsTest, HostileClaimsGetAnErrorEach) {
