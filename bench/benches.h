@@ -25,6 +25,8 @@ absl::Status BenchJoin(Effort effort, Report& report);
 absl::Status BenchDev(Effort effort, Report& report);
 // A ServiceAccount token that the broker remembers.
 absl::Status BenchAuth(Effort effort, Report& report);
+// A decision of a policy with 1,000 rules. No control plane.
+absl::Status BenchPolicy(Effort effort, Report& report);
 // What the programs keep in memory.
 absl::Status BenchMemory(Report& report);
 
