@@ -115,6 +115,15 @@ bool PolicyReader::CheckAttribute(const ConfigReader& section,
   return built_in;
 }
 
+absl::StatusOr<ValueMatcher> Equals(std::string value) {
+  if (!IsAttributeValue(value)) {
+    return absl::InvalidArgumentError(
+        "must be printable ASCII without spaces, and not empty: no identity "
+        "has anything else");
+  }
+  return ValueMatcher(std::move(value));
+}
+
 absl::StatusOr<ValueMatcher> TypedMatcher(const ConfigReader& section) {
   constexpr std::string_view kForms[] = {"equals", "prefix", "one_of", "glob"};
   if (std::ranges::count_if(kForms, [&](std::string_view form) {
@@ -132,29 +141,18 @@ absl::StatusOr<ValueMatcher> TypedMatcher(const ConfigReader& section) {
   if (section.Has("glob")) {
     return ValueMatcher::Glob(section.String("glob", ""));
   }
-  std::string value = section.String("equals", "");
-  if (!IsAttributeValue(value)) {
-    return absl::InvalidArgumentError(
-        "must be printable ASCII without spaces, and not empty: no identity "
-        "has anything else");
-  }
-  return ValueMatcher(std::move(value));
+  return Equals(section.String("equals", ""));
 }
 
 absl::StatusOr<ValueMatcher> PlainMatcher(const ConfigReader& section,
                                           const std::string& attribute) {
   std::string value = section.String(attribute, "");
-  if (!IsAttributeValue(value)) {
-    return absl::InvalidArgumentError(
-        "must be printable ASCII without spaces, and not empty: no identity "
-        "has anything else");
-  }
   if (value.find('*') != std::string::npos) {
     return absl::InvalidArgumentError(
-        "'*' stands for itself in a plain string; write {glob: …}, or "
-        "{equals: …} if that is meant");
+        "'*' stands for itself in a plain string; write {glob: ...}, or "
+        "{equals: ...} if that is meant");
   }
-  return ValueMatcher(std::move(value));
+  return Equals(std::move(value));
 }
 
 // A SPIFFE ID up to and with the '/' after its trust domain, or more of it.
