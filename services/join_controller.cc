@@ -32,27 +32,29 @@ JoinController::JoinController(Options options, KubernetesClient& client,
                      const auto id = TokenId::Parse(item.key);
                      return id.ok() ? upkeep_.Tend(*id) : WorkResult::Done();
                    }),
-      csrs_(client,
-            {.field_selector =
-                 "spec.signerName=" + std::string(kKubeletClientSigner)},
-            {.on_list =
-                 [this](std::vector<Csr> all) { OnCsrList(std::move(all)); },
-             .on_change = [this](Csr csr) { OnCsr(std::move(csr)); },
-             .on_delete = [this](Csr csr) { OnCsrDeleted(csr); }}),
-      records_(client,
-               {.name_space = std::string(kTokenNamespace),
-                .label_selector = std::string(kTokenLabelSelector),
-                .field_selector = std::string(kTokenFieldSelector)},
-               {.on_list =
-                    [this](std::vector<kubernetes::Secret> all) {
-                      for (auto& secret : all) OnRecord(std::move(secret));
-                    },
-                .on_change =
-                    [this](kubernetes::Secret secret) {
-                      OnRecord(std::move(secret));
-                    },
-                // Tend() finds a removed record gone when its time comes.
-                .on_delete = [](const kubernetes::Secret&) {}}) {
+      csrs_(
+          client,
+          {.field_selector =
+               "spec.signerName=" + std::string(kKubeletClientSigner)},
+          {.on_list = [this](std::vector<Csr> all,
+                             const std::string&) { OnCsrList(std::move(all)); },
+           .on_change = [this](Csr csr) { OnCsr(std::move(csr)); },
+           .on_delete = [this](Csr csr) { OnCsrDeleted(csr); }}),
+      records_(
+          client,
+          {.name_space = std::string(kTokenNamespace),
+           .label_selector = std::string(kTokenLabelSelector),
+           .field_selector = std::string(kTokenFieldSelector)},
+          {.on_list =
+               [this](std::vector<kubernetes::Secret> all, const std::string&) {
+                 for (auto& secret : all) OnRecord(std::move(secret));
+               },
+           .on_change =
+               [this](kubernetes::Secret secret) {
+                 OnRecord(std::move(secret));
+               },
+           // Tend() finds a removed record gone when its time comes.
+           .on_delete = [](const kubernetes::Secret&) {}}) {
   threads_.emplace_back([this] { csrs_.Run(); });
   threads_.emplace_back([this] { records_.Run(); });
 }

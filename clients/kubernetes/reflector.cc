@@ -64,6 +64,11 @@ struct ReflectorLoop::State {
         backoff(options.first_backoff, options.last_backoff) {}
 
   bool stopped() const { return stop.stop_requested(); }
+  void SetFresh(bool now) {
+    if (fresh.exchange(now) != now && callbacks.on_fresh != nullptr) {
+      callbacks.on_fresh(now);
+    }
+  }
 
   // Lists everything; answers the version to watch from.
   absl::StatusOr<std::string> List();
@@ -132,7 +137,7 @@ bool ReflectorLoop::State::Watch(std::string version) {
                                        .stop = stop.get_token()});
     absl::Status end = watch.status();
     if (watch.ok()) {
-      fresh = true;
+      SetFresh(true);
       end = Follow(**watch, version, events);
     }
     const bool worked =
@@ -141,7 +146,7 @@ bool ReflectorLoop::State::Watch(std::string version) {
     if (worked) backoff.Reset();
     if (end.code() == absl::StatusCode::kOutOfRange) break;
     if (worked) continue;
-    fresh = false;
+    SetFresh(false);
     Pause(end);
   }
   return ever_worked;
@@ -157,7 +162,7 @@ absl::Status ReflectorLoop::State::Follow(WatchStream& watch,
     LATCHKEY_ASSIGN_OR_RETURN(std::string next,
                               ResourceVersionOf(event->object));
     ++events;
-    if (event->type != WatchEventType::kBookmark) callbacks.on_event(*event);
+    callbacks.on_event(*event, next);
     if (!next.empty()) version = std::move(next);
   }
 }
@@ -188,10 +193,10 @@ void ReflectorLoop::Run() {
     auto version = state_->List();
     bool worked = false;
     if (version.ok()) {
-      state_->fresh = true;
+      state_->SetFresh(true);
       worked = state_->Watch(*std::move(version));
     }
-    state_->fresh = false;
+    state_->SetFresh(false);
     // Also if a new list's version is forgotten at once: not in a busy loop.
     if (!worked) state_->Pause(version.status());
   }

@@ -19,12 +19,17 @@ namespace latchkey {
 // quick and must not block: note the object, let other threads work on it.
 template <typename Object>
 struct ReflectorHandler {
-  // All objects there are, after each list. What is not in it is gone.
-  std::function<void(std::vector<Object>)> on_list;
+  // All objects there are at `version`, after each list. What is not in it is
+  // gone. A list after the first: changes since the last one were missed.
+  std::function<void(std::vector<Object>, const std::string& version)> on_list;
   // Added or modified. Levels, not edges: several changes may arrive as one.
   std::function<void(Object)> on_change;
-  // Deleted, in its last state.
+  // Deleted, in its last state; its resourceVersion is that of the deletion.
   std::function<void(Object)> on_delete;
+  // Nothing else has happened up to `version`. May be empty.
+  std::function<void(const std::string& version)> on_bookmark = nullptr;
+  // What fresh() says from now on. May be empty.
+  std::function<void(bool fresh)> on_fresh = nullptr;
 };
 
 // The untyped machinery; use Reflector below.
@@ -49,7 +54,10 @@ class ReflectorLoop {
     // that cannot be finished is followed by another `first`.
     std::function<void(google::protobuf::Message& list, bool first, bool last)>
         on_page;
-    std::function<void(const RawWatchEvent&)> on_event;
+    // With the version of its object.
+    std::function<void(const RawWatchEvent&, const std::string& version)>
+        on_event;
+    std::function<void(bool fresh)> on_fresh = nullptr;
   };
 
   // `client` must outlive this, and should not be one that retries: its waits
@@ -89,7 +97,11 @@ class Reflector {
                      OnPage(static_cast<ObjectList&>(list), first, last);
                    },
                .on_event =
-                   [this](const RawWatchEvent& event) { OnEvent(event); }}) {}
+                   [this](const RawWatchEvent& event,
+                          const std::string& version) {
+                     OnEvent(event, version);
+                   },
+               .on_fresh = handler_.on_fresh}) {}
 
   void Run() { loop_.Run(); }
   void Stop() { loop_.Stop(); }
@@ -99,14 +111,21 @@ class Reflector {
   void OnPage(ObjectList& list, bool first, bool last) {
     if (first) page_.clear();
     for (auto& item : *list.mutable_items()) page_.push_back(std::move(item));
-    if (last) handler_.on_list(std::exchange(page_, {}));
+    if (last) {
+      handler_.on_list(std::exchange(page_, {}),
+                       list.metadata().resource_version());
+    }
   }
-  void OnEvent(const RawWatchEvent& event) {
+  void OnEvent(const RawWatchEvent& event, const std::string& version) {
+    if (event.type == WatchEventType::kBookmark) {
+      if (handler_.on_bookmark != nullptr) handler_.on_bookmark(version);
+      return;
+    }
     Object object;
     if (!object.ParseFromString(event.object)) return;
     if (event.type == WatchEventType::kDeleted) {
       handler_.on_delete(std::move(object));
-    } else if (event.type != WatchEventType::kBookmark) {
+    } else {
       handler_.on_change(std::move(object));
     }
   }

@@ -36,7 +36,8 @@ class Mirror {
                     .page_size = 2,
                     .watch_timeout = watch_timeout},
                    {.on_list =
-                        [this](std::vector<ConfigMap> objects) {
+                        [this](const std::vector<ConfigMap>& objects,
+                               const std::string&) {
                           ++lists_;
                           const MutexLock lock(mutex_);
                           values_.clear();

@@ -31,24 +31,38 @@ class ReflectorTest : public ::testing::Test {
         ReflectorLoop::Options{.page_size = 2,
                                .first_backoff = absl::Milliseconds(1),
                                .last_backoff = absl::Milliseconds(5)},
-        ReflectorHandler<Secret>{
-            .on_list =
-                [this](const std::vector<Secret>& secrets) {
-                  const MutexLock lock(mutex_);
-                  ++lists_;
-                  values_.clear();
-                  for (const Secret& secret : secrets) Keep(secret);
-                },
-            .on_change =
-                [this](const Secret& secret) {
-                  const MutexLock lock(mutex_);
-                  Keep(secret);
-                },
-            .on_delete =
-                [this](const Secret& secret) {
-                  const MutexLock lock(mutex_);
-                  values_.erase(secret.metadata().name());
-                }});
+        ReflectorHandler<Secret>{.on_list =
+                                     [this](const std::vector<Secret>& secrets,
+                                            const std::string& version) {
+                                       const MutexLock lock(mutex_);
+                                       ++lists_;
+                                       version_ = version;
+                                       values_.clear();
+                                       for (const Secret& secret : secrets)
+                                         Keep(secret);
+                                     },
+                                 .on_change =
+                                     [this](const Secret& secret) {
+                                       const MutexLock lock(mutex_);
+                                       Keep(secret);
+                                     },
+                                 .on_delete =
+                                     [this](const Secret& secret) {
+                                       const MutexLock lock(mutex_);
+                                       values_.erase(secret.metadata().name());
+                                       version_ =
+                                           secret.metadata().resource_version();
+                                     },
+                                 .on_bookmark =
+                                     [this](const std::string& version) {
+                                       const MutexLock lock(mutex_);
+                                       version_ = version;
+                                     },
+                                 .on_fresh =
+                                     [this](bool fresh) {
+                                       const MutexLock lock(mutex_);
+                                       told_fresh_.push_back(fresh);
+                                     }});
     thread_ = std::thread([this] { reflector_->Run(); });
   }
   void StopAndJoin() {
@@ -80,6 +94,15 @@ class ReflectorTest : public ::testing::Test {
     const MutexLock lock(mutex_);
     return values_.size();
   }
+  // The last version that a list, a deletion or a bookmark had.
+  int version() {
+    const MutexLock lock(mutex_);
+    return version_.empty() ? 0 : std::stoi(version_);
+  }
+  std::vector<bool> told_fresh() {
+    const MutexLock lock(mutex_);
+    return told_fresh_;
+  }
   bool BecomesFresh() {
     return WaitUntil([&] { return reflector_->fresh(); });
   }
@@ -94,6 +117,8 @@ class ReflectorTest : public ::testing::Test {
 
   Mutex mutex_;
   int lists_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string version_ ABSL_GUARDED_BY(mutex_);
+  std::vector<bool> told_fresh_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> values_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };
@@ -159,6 +184,36 @@ TEST_F(ReflectorTest, BookmarksMoveTheVersionOn) {
   Put("a", "1");
   EXPECT_TRUE(Shows("a", "1"));
   EXPECT_EQ(lists(), 1);
+}
+
+TEST_F(ReflectorTest, ListsDeletionsAndBookmarksSayTheirVersions) {
+  Put("a", "1");
+  Start();
+  ASSERT_TRUE(Shows("a", "1"));
+  const int listed = version();
+  EXPECT_GT(listed, 0);
+  ASSERT_THAT(fake_.Delete<Secret>({"default", "a"}), IsOk());
+  ASSERT_TRUE(WaitUntil([&] { return version() > listed; }));
+  const int deleted = version();
+  kubernetes::ConfigMap other;
+  other.mutable_metadata()->set_namespace_("default");
+  other.mutable_metadata()->set_name("other");
+  ASSERT_THAT(fake_.Create(other), IsOk());
+  fake_.SendBookmarks();
+  EXPECT_TRUE(WaitUntil([&] { return version() > deleted; }));
+}
+
+TEST_F(ReflectorTest, SaysWhenItBecomesFreshAndWhenItIsNot) {
+  Start();
+  ASSERT_TRUE(BecomesFresh());
+  EXPECT_TRUE(WaitUntil([&] { return told_fresh() == std::vector{true}; }));
+  for (int i = 1; i <= 3; ++i) {
+    fake_.FailNext(Verb::kWatch, i, absl::UnavailableError("down"));
+  }
+  fake_.EndWatches();
+  EXPECT_TRUE(WaitUntil([&] {
+    return told_fresh() == std::vector{true, false, true};
+  }));
 }
 
 TEST_F(ReflectorTest, ErrorsAreWaitedOut) {
