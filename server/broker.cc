@@ -20,10 +20,13 @@
 #include "services/join_controller.h"
 #include "services/misuse.h"
 #include "services/node_bootstrap_service.h"
+#include "services/record_index.h"
 #include "services/token_administration.h"
 #include "services/token_broker.h"
 #include "services/token_broker_service.h"
+#include "services/token_events.h"
 #include "services/token_upkeep.h"
+#include "services/watch_tokens_call.h"
 #include "storage/kubernetes_token_store.h"
 
 namespace latchkey {
@@ -54,12 +57,14 @@ struct Broker::Parts {
         misuse(store, policy, clock),
         token_broker({.token_group = config.token_group,
                       .join_window = config.join_window},
-                     store, policy, misuse, clock),
+                     store, policy, misuse, index, clock),
         administration(client, store, policy, clock),
         approver({.token_group = config.token_group}, client, store, misuse,
                  clock),
         upkeep({.fetch_grace = config.fetch_grace}, client, store, clock),
-        controller({}, http_client, approver, upkeep, clock),
+        events({}, http_client),
+        watches({}, events, policy),
+        controller({}, http_client, approver, upkeep, index, events, clock),
         provisioner_pool(PoolOptions(config)),
         batch_queue(
             {.threads = static_cast<size_t>(config.max_calls),
@@ -68,8 +73,8 @@ struct Broker::Parts {
         authenticator(
             MakeServiceAccountVerifier(config.authentication, client, clock),
             std::move(issuers), clock),
-        provisioner_service(token_broker, administration, authenticator,
-                            cluster, provisioner_pool, batch_queue),
+        provisioner_service(token_broker, administration, watches,
+                            authenticator, cluster, provisioner_pool, batch_queue),
         node_service(token_broker, cluster, node_pool) {}
 
   static ThreadPool::Options PoolOptions(const BrokerConfig& config) {
@@ -83,10 +88,13 @@ struct Broker::Parts {
   KubernetesTokenStore store;
   LivePolicy policy;
   MisuseGuard misuse;
+  RecordIndex index;
   TokenBroker token_broker;
   TokenAdministration administration;
   CsrApprover approver;
   TokenUpkeep upkeep;
+  TokenEvents events;
+  TokenWatches watches;
   JoinController controller;
   // One a port: strangers on the node port cannot starve provisioners.
   ThreadPool provisioner_pool;
@@ -163,6 +171,7 @@ Broker::~Broker() {
   // Both ports at once; their destructors then wait for the calls in hand.
   parts_->provisioner_port->RefuseNewCalls();
   parts_->node_port->RefuseNewCalls();
+  parts_->watches.Stop();
 }
 
 int Broker::provisioner_port() const {

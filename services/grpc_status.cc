@@ -69,6 +69,15 @@ std::string EncodeDetails(const absl::Status& status) {
     violation.set_description(std::string(status.message()));
     wire.add_details()->PackFrom(bad);
   }
+  if (ReasonOf(status) == reason::kQuotaOutstanding) {
+    google::rpc::QuotaFailure quota;
+    auto& violation = *quota.add_violations();
+    if (const auto rule = metadata.find("rule"); rule != metadata.end()) {
+      violation.set_subject("rule:" + rule->second);
+    }
+    violation.set_description(std::string(status.message()));
+    wire.add_details()->PackFrom(quota);
+  }
   return wire.SerializeAsString();
 }
 

@@ -10,7 +10,8 @@ namespace latchkey {
 
 // A refusal (core/refusal.h) keeps its code and message, and carries
 // google.rpc.ErrorInfo (domain latchkey.dev), RetryInfo if it says when to come
-// back, and BadRequest if it names a field that is malformed.
+// back, BadRequest if it names a field that is malformed, and QuotaFailure if a
+// quota is used up.
 //
 // Any other error is about what stands behind the broker: the caller hears
 // UNAVAILABLE CLUSTER_UNAVAILABLE or RESOURCE_EXHAUSTED OVERLOADED, which are

@@ -5,8 +5,7 @@
 #include <utility>
 
 #include "clients/log/event_log.h"
-#include "services/csr_rules.h"
-#include "storage/token_secret.h"
+#include "services/watched_objects.h"
 
 namespace latchkey {
 namespace {
@@ -16,13 +15,34 @@ WorkSchedule::Item ItemOf(const TokenId& id) {
   return {.group = id.text(), .key = id.text()};
 }
 
+ReflectorLoop::Options OptionsFor(WatchedObjects what) {
+  return {.name_space = std::move(what.name_space),
+          .label_selector = std::move(what.label_selector),
+          .field_selector = std::move(what.field_selector)};
+}
+
+// Nothing, and a line in the log, if it is not as we write records.
+std::optional<StoredToken> ReadRecord(kubernetes::Secret secret) {
+  auto token = ReadTokenSecret(std::move(secret));
+  if (token.ok()) {
+    token->origin.reset();  // nothing here writes it back, and it is large
+    return *std::move(token);
+  }
+  LogEvent(LogLevel::kWarning, "record altered",
+           {{"status", token.status().ToString()}});
+  return std::nullopt;
+}
+
 }  // namespace
 
 JoinController::JoinController(Options options, KubernetesClient& client,
                                CsrApprover& approver, TokenUpkeep& upkeep,
+                               RecordIndex& index, TokenEvents& events,
                                const Clock& clock)
     : approver_(approver),
       upkeep_(upkeep),
+      index_(index),
+      events_(events),
       approver_pool_({.threads = options.approver_threads}, clock,
                      [this](const WorkSchedule::Item& item) {
                        return DecideByName(item.key);
@@ -32,29 +52,8 @@ JoinController::JoinController(Options options, KubernetesClient& client,
                      const auto id = TokenId::Parse(item.key);
                      return id.ok() ? upkeep_.Tend(*id) : WorkResult::Done();
                    }),
-      csrs_(
-          client,
-          {.field_selector =
-               "spec.signerName=" + std::string(kKubeletClientSigner)},
-          {.on_list = [this](std::vector<Csr> all,
-                             const std::string&) { OnCsrList(std::move(all)); },
-           .on_change = [this](Csr csr) { OnCsr(std::move(csr)); },
-           .on_delete = [this](Csr csr) { OnCsrDeleted(csr); }}),
-      records_(
-          client,
-          {.name_space = std::string(kTokenNamespace),
-           .label_selector = std::string(kTokenLabelSelector),
-           .field_selector = std::string(kTokenFieldSelector)},
-          {.on_list =
-               [this](std::vector<kubernetes::Secret> all, const std::string&) {
-                 for (auto& secret : all) OnRecord(std::move(secret));
-               },
-           .on_change =
-               [this](kubernetes::Secret secret) {
-                 OnRecord(std::move(secret));
-               },
-           // Tend() finds a removed record gone when its time comes.
-           .on_delete = [](const kubernetes::Secret&) {}}) {
+      csrs_(client, OptionsFor(WatchedCsrs()), CsrHandler()),
+      records_(client, OptionsFor(WatchedRecords()), RecordHandler()) {
   threads_.emplace_back([this] { csrs_.Run(); });
   threads_.emplace_back([this] { records_.Run(); });
 }
@@ -63,6 +62,45 @@ JoinController::~JoinController() {
   csrs_.Stop();
   records_.Stop();
   threads_.clear();
+}
+
+ReflectorHandler<JoinController::Csr> JoinController::CsrHandler() {
+  return {.on_list =
+              [this](std::vector<Csr> all, const std::string& version) {
+                events_.CsrsListed(all, version);
+                OnCsrList(std::move(all));
+              },
+          .on_change =
+              [this](Csr csr) {
+                events_.CsrWritten(csr);
+                OnCsr(std::move(csr));
+              },
+          .on_delete =
+              [this](const Csr& csr) {
+                events_.PassedBy(EventSource::kCsrs,
+                                 csr.metadata().resource_version());
+                OnCsrDeleted(csr);
+              },
+          .on_bookmark =
+              [this](const std::string& version) {
+                events_.PassedBy(EventSource::kCsrs, version);
+              }};
+}
+
+ReflectorHandler<kubernetes::Secret> JoinController::RecordHandler() {
+  using kubernetes::Secret;
+  return {.on_list =
+              [this](std::vector<Secret> all, const std::string& version) {
+                OnRecordList(std::move(all), version);
+              },
+          .on_change = [this](Secret secret) { OnRecord(std::move(secret)); },
+          .on_delete =
+              [this](Secret secret) { OnRecordDeleted(std::move(secret)); },
+          .on_bookmark =
+              [this](const std::string& version) {
+                events_.PassedBy(EventSource::kRecords, version);
+              },
+          .on_fresh = [this](bool fresh) { index_.SetFresh(fresh); }};
 }
 
 bool JoinController::fresh() const { return csrs_.fresh() && records_.fresh(); }
@@ -108,14 +146,44 @@ void JoinController::OnCsrDeleted(const Csr& csr) {
   upkeep_pool_.Add(ItemOf(*id));
 }
 
+void JoinController::OnRecordList(std::vector<kubernetes::Secret> secrets,
+                                  const std::string& version) {
+  std::vector<StoredToken> tokens;
+  tokens.reserve(secrets.size());
+  for (kubernetes::Secret& secret : secrets) {
+    auto token = ReadRecord(std::move(secret));
+    if (token.has_value()) tokens.push_back(*std::move(token));
+  }
+  index_.Replace(tokens);
+  events_.RecordsListed(tokens, version);
+  for (const StoredToken& token : tokens) Schedule(token.record);
+}
+
 void JoinController::OnRecord(kubernetes::Secret secret) {
-  const auto token = ReadTokenSecret(std::move(secret));
-  if (!token.ok()) {
-    LogEvent(LogLevel::kWarning, "record altered",
-             {{"status", token.status().ToString()}});
+  const std::string version = secret.metadata().resource_version();
+  const auto token = ReadRecord(std::move(secret));
+  if (!token.has_value()) {
+    events_.PassedBy(EventSource::kRecords, version);
     return;
   }
-  const TokenRecord& record = token->record;
+  const bool news = index_.Note(token->record);
+  events_.RecordWritten(*token, news);
+  Schedule(token->record);
+}
+
+void JoinController::OnRecordDeleted(kubernetes::Secret secret) {
+  const std::string version = secret.metadata().resource_version();
+  // Tend() finds a removed record gone when its time comes.
+  const auto token = ReadRecord(std::move(secret));
+  if (!token.has_value()) {
+    events_.PassedBy(EventSource::kRecords, version);
+    return;
+  }
+  index_.Remove(token->record.id);
+  events_.RecordRemoved(*token);
+}
+
+void JoinController::Schedule(const TokenRecord& record) {
   // A reserved record is looked at now: its CSR may have been decided while
   // nobody watched. The others have nothing due before they expire.
   if (record.state == TokenState::kReserved) {

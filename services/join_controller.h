@@ -1,5 +1,6 @@
-// Runs the approver and the upkeep: watches CSRs and token records, and hands
-// what changed to the threads that decide.
+// Runs the approver and the upkeep: watches CSRs and token records, hands what
+// changed to the threads that decide, and tells the index of records and
+// whoever watches tokens.
 
 #ifndef LATCHKEY_SERVICES_JOIN_CONTROLLER_H_
 #define LATCHKEY_SERVICES_JOIN_CONTROLLER_H_
@@ -15,6 +16,8 @@
 #include "core/clock.h"
 #include "core/mutex.h"
 #include "services/csr_approver.h"
+#include "services/record_index.h"
+#include "services/token_events.h"
 #include "services/token_upkeep.h"
 #include "services/worker_pool.h"
 
@@ -29,8 +32,8 @@ class JoinController {
 
   // Starts at once. All must outlive this.
   JoinController(Options options, KubernetesClient& client,
-                 CsrApprover& approver, TokenUpkeep& upkeep,
-                 const Clock& clock);
+                 CsrApprover& approver, TokenUpkeep& upkeep, RecordIndex& index,
+                 TokenEvents& events, const Clock& clock);
   JoinController(const JoinController&) = delete;
   JoinController& operator=(const JoinController&) = delete;
   // Finishes the work in hand.
@@ -43,14 +46,23 @@ class JoinController {
  private:
   using Csr = kubernetes::CertificateSigningRequest;
 
+  ReflectorHandler<Csr> CsrHandler();
+  ReflectorHandler<kubernetes::Secret> RecordHandler();
   void OnCsrList(std::vector<Csr> csrs);
   void OnCsr(Csr csr);
   void OnCsrDeleted(const Csr& csr);
+  void OnRecordList(std::vector<kubernetes::Secret> secrets,
+                    const std::string& version);
   void OnRecord(kubernetes::Secret secret);
+  void OnRecordDeleted(kubernetes::Secret secret);
+  // Has the token looked at when there is something to do.
+  void Schedule(const TokenRecord& record);
   WorkResult DecideByName(const std::string& name);
 
   CsrApprover& approver_;
   TokenUpkeep& upkeep_;
+  RecordIndex& index_;
+  TokenEvents& events_;
   Mutex mutex_;
   // The CSRs to decide, as last seen.
   std::map<std::string, Csr> pending_ ABSL_GUARDED_BY(mutex_);

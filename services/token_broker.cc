@@ -148,7 +148,19 @@ absl::StatusOr<IssuedToken> TokenBroker::Issue(const Identity& caller,
   }
   mint.request_key = DigestOfParts("latchkey request key v1",
                                    {mint.provisioner, mint.request_id});
-  if (!request.validate_only) return InsertOrReplay(mint);
+  if (!request.validate_only) {
+    RecordIndex::Place place;
+    if (mint.grant.max_outstanding.has_value()) {
+      auto taken = index_.Take({.provisioner = mint.provisioner,
+                                .rule = mint.grant.rule,
+                                .max_outstanding = *mint.grant.max_outstanding},
+                               mint.IdOfProbe(0), clock_.Now());
+      if (!taken.ok() && request.request_id.empty()) return taken.status();
+      if (!taken.ok()) return ReplayOr(mint, taken.status());
+      place = *std::move(taken);
+    }
+    return InsertOrReplay(mint, std::move(place));
+  }
   TokenRecord record{.id = mint.IdOfProbe(0)};
   record.delivery = mint.delivery;
   record.scope = mint.grant.scope;
@@ -160,7 +172,23 @@ absl::StatusOr<IssuedToken> TokenBroker::Issue(const Identity& caller,
   return IssuedToken{.record = std::move(record), .ticket = {}, .token = {}};
 }
 
-absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(const Mint& mint) {
+absl::StatusOr<IssuedToken> TokenBroker::ReplayOr(const Mint& mint,
+                                                  const absl::Status& refusal) {
+  for (int probe = 0; probe < kMaxProbes; ++probe) {
+    const auto found = store_.Find(mint.IdOfProbe(probe));
+    if (found.ok() && found->record.request_key == mint.request_key) {
+      return Replay(mint, *found);
+    }
+    if (absl::IsNotFound(found.status())) return refusal;
+    if (!found.ok() && !absl::IsFailedPrecondition(found.status())) {
+      return found.status();
+    }
+  }
+  return refusal;
+}
+
+absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(
+    const Mint& mint, RecordIndex::Place place) {
   absl::Status last = absl::InternalError("every token id probed is taken");
   int tries = 0;
   for (int probe = 0; probe < kMaxProbes && tries < kMaxTries;) {
@@ -193,6 +221,7 @@ absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(const Mint& mint) {
     }
     const absl::StatusOr<StoredToken> inserted = store_.Insert(record);
     if (inserted.ok()) {
+      place.Keep(record.id);
       issued.record = inserted->record;
       LogEvent(LogLevel::kInfo, "token issued",
                {{"token", record.id.text()},
@@ -216,6 +245,8 @@ absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(const Mint& mint) {
       // Never written, or removed since: the same id is free to take.
       if (!OutcomeIsUnknown(last)) ++tries;
     } else {
+      // Nobody knows whether it was written.
+      if (OutcomeIsUnknown(last)) place.Keep(record.id);
       return found.status();
     }
   }

@@ -17,6 +17,7 @@
 #include "policy/identity.h"
 #include "policy/live_policy.h"
 #include "services/misuse.h"
+#include "services/record_index.h"
 #include "storage/token_store.h"
 
 namespace latchkey {
@@ -66,11 +67,12 @@ class TokenBroker {
 
   // All must outlive this.
   TokenBroker(Options options, TokenStore& store, const LivePolicy& policy,
-              MisuseGuard& misuse, const Clock& clock)
+              MisuseGuard& misuse, RecordIndex& index, const Clock& clock)
       : options_(std::move(options)),
         store_(store),
         policy_(policy),
         misuse_(misuse),
+        index_(index),
         clock_(clock) {}
 
   // Mints a token for `caller`: one create, no read. A repetition of a request
@@ -79,7 +81,10 @@ class TokenBroker {
   // INVALID_FIELD (kInvalidArgument), POLICY_DENIED (kPermissionDenied),
   // REQUEST_ID_REUSED (kAlreadyExists): the id came with another content.
   // TOKEN_SPENT, TOKEN_REVOKED, TOKEN_EXPIRED (kFailedPrecondition): what the
-  // first request minted is used up. Store errors: ask again.
+  // first request minted is used up. QUOTA_OUTSTANDING (kResourceExhausted),
+  // CLUSTER_UNAVAILABLE (kUnavailable), if the rule has a quota: as
+  // RecordIndex::Take(), but a repetition is answered all the same, with a
+  // read. Store errors: ask again.
   absl::StatusOr<IssuedToken> Issue(const Identity& caller,
                                     const IssueRequest& request);
 
@@ -91,7 +96,11 @@ class TokenBroker {
 
  private:
   struct Mint;
-  absl::StatusOr<IssuedToken> InsertOrReplay(const Mint& mint);
+  absl::StatusOr<IssuedToken> InsertOrReplay(const Mint& mint,
+                                             RecordIndex::Place place);
+  // Answers a repetition of a request, or with `refusal` if it is none.
+  absl::StatusOr<IssuedToken> ReplayOr(const Mint& mint,
+                                       const absl::Status& refusal);
   absl::StatusOr<IssuedToken> Replay(const Mint& mint,
                                      const StoredToken& token);
 
@@ -99,6 +108,7 @@ class TokenBroker {
   TokenStore& store_;
   const LivePolicy& policy_;
   MisuseGuard& misuse_;
+  RecordIndex& index_;
   const Clock& clock_;
 };
 

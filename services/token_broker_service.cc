@@ -136,4 +136,12 @@ grpc::ServerUnaryReactor* TokenBrokerService::ExplainToken(
   });
 }
 
+WatchReactor* TokenBrokerService::WatchTokens(
+    grpc::CallbackServerContext* context,
+    const v1::WatchTokensRequest* request) {
+  const auto caller = CallerOf(*context, authenticator_);
+  if (!caller.ok()) return RefuseWatch(caller.status());
+  return watches_.Open(*caller, *request);
+}
+
 }  // namespace latchkey

@@ -11,6 +11,7 @@
 #include "services/token_administration.h"
 #include "services/token_broker.h"
 #include "services/token_messages.h"
+#include "services/watch_tokens_call.h"
 
 namespace latchkey {
 
@@ -20,11 +21,13 @@ class TokenBrokerService final : public v1::TokenBroker::CallbackService {
   // asks for any.
   TokenBrokerService(latchkey::TokenBroker& broker,
                      TokenAdministration& administration,
+                     TokenWatches& watches,
                      Authenticator& authenticator,
                      const ClusterEndpoints& cluster, ThreadPool& pool,
                      FairQueue& batch_queue)
       : broker_(broker),
         administration_(administration),
+        watches_(watches),
         authenticator_(authenticator),
         cluster_(cluster),
         pool_(pool),
@@ -56,10 +59,13 @@ class TokenBrokerService final : public v1::TokenBroker::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::ExplainTokenRequest* request,
       v1::ExplainTokenResponse* response) override;
+  WatchReactor* WatchTokens(grpc::CallbackServerContext* context,
+                            const v1::WatchTokensRequest* request) override;
 
  private:
   latchkey::TokenBroker& broker_;
   TokenAdministration& administration_;
+  TokenWatches& watches_;
   Authenticator& authenticator_;
   const ClusterEndpoints& cluster_;
   ThreadPool& pool_;

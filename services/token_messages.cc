@@ -139,7 +139,10 @@ void AddProgress(const TokenRecord& record, v1::Token& message) {
   }
   if (const auto& bought = record.certificate) {
     v1::TokenCertificate& to = *message.mutable_certificate();
-    to.set_sha256(HexDecode(bought->fingerprint));
+    // There is none of a certificate that could not be read.
+    if (IsKeyDigest(bought->fingerprint)) {
+      to.set_sha256(HexDecode(bought->fingerprint));
+    }
     to.set_serial(bought->serial);
     *to.mutable_not_after() = ToMessage(bought->not_after);
   }

@@ -7,6 +7,7 @@
 #include "clients/broker/grpc_error.h"
 #include "core/reasons.h"
 #include "core/refusal.h"
+#include "google/rpc/error_details.pb.h"
 #include "tests/testing/status_matchers.h"
 
 namespace latchkey {
@@ -83,6 +84,19 @@ TEST(GrpcStatusTest, ForeignAndBrokenDetailsAreIgnored) {
       grpc::Status(grpc::StatusCode::UNAVAILABLE, "gone", "\xff\xff\xff"));
   EXPECT_THAT(received, StatusIs(absl::StatusCode::kUnavailable, "gone"));
   EXPECT_EQ(ReasonOf(received), "");
+}
+
+TEST(GrpcStatusTest, AQuotaSaysHowMuchItAllows) {
+  const grpc::Status status = ToGrpcStatus(
+      Refuse(absl::StatusCode::kResourceExhausted, reason::kQuotaOutstanding,
+             "10 tokens are unused", {{"rule", "workers"}, {"limit", "10"}}));
+  google::rpc::Status details;
+  ASSERT_TRUE(details.ParseFromString(status.error_details()));
+  ASSERT_EQ(details.details_size(), 2);
+  google::rpc::QuotaFailure quota;
+  ASSERT_TRUE(details.details(1).UnpackTo(&quota));
+  EXPECT_EQ(quota.violations(0).subject(), "rule:workers");
+  EXPECT_EQ(quota.violations(0).description(), "10 tokens are unused");
 }
 
 }  // namespace

@@ -42,7 +42,11 @@ class TokenBrokerTest : public ::testing::Test {
             {.name = "frozen",
              .provisioners = {autoscaler},
              .node_names = {"vault-*"},
-             .freeze_on_misuse = true}};
+             .freeze_on_misuse = true},
+            {.name = "few",
+             .provisioners = {autoscaler},
+             .node_names = {"few-*"},
+             .max_outstanding = 10}};
   }
 
   // A request for `node`; a repetition is the same call.
@@ -82,8 +86,10 @@ class TokenBrokerTest : public ::testing::Test {
   FlakyTokenStore store_{memory_};
   LivePolicy policy_{Policy(Rules())};
   MisuseGuard misuse_{store_, policy_, clock_};
-  TokenBroker broker_{{}, store_, policy_, misuse_, clock_};
-  TokenBroker second_{{}, store_, policy_, misuse_, clock_};
+  RecordIndex index_;
+  RecordIndex second_index_;
+  TokenBroker broker_{{}, store_, policy_, misuse_, index_, clock_};
+  TokenBroker second_{{}, store_, policy_, misuse_, second_index_, clock_};
 };
 
 TEST_F(TokenBrokerTest, MintsATicketWithOneWrite) {
@@ -170,7 +176,7 @@ TEST_F(TokenBrokerTest, AnotherProvisionersRequestIdIsAnotherRequest) {
   LivePolicy open(Policy({{.name = "all",
                            .provisioners = {{{{"common_name", "other"}}}},
                            .node_names = {"*"}}}));
-  TokenBroker third({}, store_, open, misuse_, clock_);
+  TokenBroker third({}, store_, open, misuse_, index_, clock_);
   const auto theirs = third.Issue(
       {.name = "cn:other", .attributes = {{"common_name", {"other"}}}},
       For("worker-1", "3b0c4c1e-request"));
@@ -376,6 +382,75 @@ TEST_F(TokenBrokerTest, NoErrorRepeatsATicket) {
     EXPECT_THAT(status.ToString(),
                 ::testing::Not(::testing::HasSubstr(secret)));
   }
+}
+
+TEST_F(TokenBrokerTest, RacersGetExactlyAsManyTokensAsTheQuotaAllows) {
+  index_.SetFresh(true);
+  std::atomic<int> issued = 0;
+  std::atomic<int> refused = 0;
+  std::barrier start(64);
+  std::vector<std::jthread> racers;
+  for (int i = 0; i < 64; ++i) {
+    racers.emplace_back([&, i] {
+      start.arrive_and_wait();
+      const auto answer = Issue(For("few-" + std::to_string(i)));
+      if (answer.ok()) {
+        ++issued;
+        // The watch shows some at once.
+        if (i % 2 == 0) index_.Note(answer->record);
+      }
+      if (ReasonOf(answer.status()) == reason::kQuotaOutstanding) ++refused;
+    });
+  }
+  racers.clear();
+  EXPECT_EQ(issued, 10);
+  EXPECT_EQ(refused, 54);
+  // Other rules are not concerned.
+  EXPECT_THAT(Issue(For("worker-1")), IsOk());
+}
+
+TEST_F(TokenBrokerTest, ARepetitionIsAnsweredAtTheLimit) {
+  index_.SetFresh(true);
+  second_index_.SetFresh(true);
+  const auto first = Issue(For("few-1", "3b0c4c1e-request"));
+  ASSERT_THAT(first, IsOk());
+  for (int i = 2; i <= 10; ++i) {
+    ASSERT_THAT(Issue(For("few-" + std::to_string(i))), IsOk());
+  }
+  EXPECT_THAT(Issue(For("few-11", "another-request")).status(),
+              ReasonIs(reason::kQuotaOutstanding));
+  EXPECT_EQ(TicketOf(Issue(For("few-1", "3b0c4c1e-request"))), TicketOf(first));
+  // At a broker that has seen them all, too; or that sees nothing yet.
+  for (int i = 0; i < 10; ++i) {
+    TokenRecord record = first->record;
+    record.id = TokenId::Parse("seen0" + std::to_string(i)).value();
+    second_index_.Note(record);
+  }
+  EXPECT_EQ(TicketOf(second_.Issue(caller_, For("few-1", "3b0c4c1e-request"))),
+            TicketOf(first));
+  second_index_.SetFresh(false);
+  EXPECT_EQ(TicketOf(second_.Issue(caller_, For("few-1", "3b0c4c1e-request"))),
+            TicketOf(first));
+  EXPECT_THAT(second_.Issue(caller_, For("few-1")).status(),
+              ReasonIs(reason::kClusterUnavailable));
+}
+
+TEST_F(TokenBrokerTest, WhatMintsNothingTakesNoPlace) {
+  index_.SetFresh(true);
+  IssueRequest only = For("few-1");
+  only.validate_only = true;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_THAT(Issue(only), IsOk());
+    store_.LoseNextWrite(FlakyTokenStore::Loses::kRequest);
+    store_.LoseNextWrite(FlakyTokenStore::Loses::kRequest);
+    store_.LoseNextWrite(FlakyTokenStore::Loses::kRequest);
+    ASSERT_FALSE(Issue(For("few-1")).ok());
+  }
+  for (int i = 1; i <= 10; ++i) {
+    ASSERT_THAT(Issue(For("few-" + std::to_string(i))), IsOk());
+  }
+  EXPECT_THAT(Issue(For("few-11")).status(),
+              ReasonIs(reason::kQuotaOutstanding));
 }
 
 }  // namespace

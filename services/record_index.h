@@ -1,0 +1,134 @@
+// What the watch of records has shown, kept small: how many tokens stand where,
+// and how many each provisioner has unused. 100,000 records take some 15 MiB.
+
+#ifndef LATCHKEY_SERVICES_RECORD_INDEX_H_
+#define LATCHKEY_SERVICES_RECORD_INDEX_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include "core/mutex.h"
+#include "storage/token_record.h"
+
+namespace latchkey {
+
+// Safe for concurrent use.
+class RecordIndex {
+ public:
+  // By TokenState.
+  using Counts = std::array<size_t, 5>;
+
+  // A place among the unused tokens of one provisioner, taken before its token
+  // is written. Given back when this goes, unless the token was kept.
+  class Place {
+   public:
+    Place() = default;
+    Place(Place&& other) noexcept;
+    Place& operator=(Place&& other) noexcept;
+    ~Place();
+
+    // The token was written, or may have been, under `id`: it counts until the
+    // watch shows it, or for kMaxUnseen.
+    void Keep(const TokenId& id);
+
+   private:
+    friend class RecordIndex;
+    Place(RecordIndex& index, uint64_t key) : index_(&index), key_(key) {}
+
+    RecordIndex* index_ = nullptr;  // null: no place of its own
+    uint64_t key_ = 0;
+  };
+
+  // What a rule asks of a new token.
+  struct Quota {
+    std::string_view provisioner;
+    std::string_view rule;
+    int64_t max_outstanding;
+  };
+
+  static constexpr absl::Duration kMaxUnseen = absl::Minutes(5);
+
+  // Takes a place for the token `id`: unused tokens are those that the watch
+  // has shown ISSUED, ACTIVE or RESERVED and not expired at `now`, and those
+  // that hold a place. A token that is among them already needs none.
+  //
+  // QUOTA_OUTSTANDING (kResourceExhausted; metadata rule, limit, used): there
+  // is none. CLUSTER_UNAVAILABLE (kUnavailable), with a delay: the watch is
+  // not fresh, so nobody knows.
+  absl::StatusOr<Place> Take(const Quota& quota, const TokenId& id,
+                             absl::Time now);
+
+  Counts CountsByState() const;
+  // Without those that only hold a place.
+  size_t Unused(std::string_view provisioner, absl::Time now);
+
+  // What the watch shows. Replace() is for a list: what is not in it is gone.
+  void Replace(const std::vector<StoredToken>& tokens);
+  // False if the write changed nothing of the token's life: somebody touched
+  // what is not ours, or wrote the same again.
+  bool Note(const TokenRecord& record);
+  void Remove(const TokenId& id);
+  // Whether the watch is up to date, as far as is known; at first it is not.
+  void SetFresh(bool fresh);
+  bool fresh() const;
+
+ private:
+  struct Provisioner {
+    // When the unused tokens expire, in seconds; those expired by swept are
+    // out.
+    std::multiset<int64_t> unused;
+    int64_t swept = INT64_MIN;
+    size_t places = 0;
+    // Tokens known of; without one, and without places, it is forgotten.
+    size_t tokens = 0;
+  };
+  using Provisioners = std::map<std::string, Provisioner, std::less<>>;
+  struct Token {
+    Provisioners::iterator provisioner;
+    int64_t expires;
+    uint64_t life;  // a digest of where it stands
+    TokenState state;
+  };
+  struct Taken {
+    std::string provisioner;
+    int users = 0;      // calls under way
+    bool kept = false;  // counts without a call, until:
+    absl::Time forget_at = absl::InfiniteFuture();
+  };
+
+  void Count(const Token& token, bool add)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RemoveKey(uint64_t key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool NoteLocked(const TokenRecord& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Sweep(Provisioner& provisioner, absl::Time now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ForgetIfEmpty(Provisioners::iterator it)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropTaken(uint64_t key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ForgetUnseen(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void GiveBack(uint64_t key);
+  void KeepPlace(uint64_t key, uint64_t written);
+
+  mutable Mutex mutex_;
+  bool fresh_ ABSL_GUARDED_BY(mutex_) = false;
+  Counts counts_ ABSL_GUARDED_BY(mutex_) = {};
+  Provisioners provisioners_ ABSL_GUARDED_BY(mutex_);
+  // By the bytes of the token's id.
+  std::unordered_map<uint64_t, Token> tokens_ ABSL_GUARDED_BY(mutex_);
+  std::unordered_map<uint64_t, Taken> taken_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_SERVICES_RECORD_INDEX_H_

@@ -1,0 +1,262 @@
+#include "services/watch_tokens_call.h"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "core/reasons.h"
+#include "core/refusal.h"
+#include "core/status_macros.h"
+#include "services/grpc_status.h"
+#include "services/token_messages.h"
+#include "services/watch_cursor.h"
+#include "storage/token_filter.h"
+
+namespace latchkey {
+namespace {
+
+class RefusedWatch final : public WatchReactor {
+ public:
+  explicit RefusedWatch(const absl::Status& status) {
+    Finish(ToGrpcStatus(status));
+  }
+  void OnDone() override { delete this; }
+};
+
+v1::TokenEvent::Type ToMessage(TokenEventType type) {
+  switch (type) {
+    case TokenEventType::kIssued:
+      return v1::TokenEvent::ISSUED;
+    case TokenEventType::kClaimed:
+      return v1::TokenEvent::CLAIMED;
+    case TokenEventType::kReserved:
+      return v1::TokenEvent::RESERVED;
+    case TokenEventType::kApproved:
+      return v1::TokenEvent::APPROVED;
+    case TokenEventType::kJoined:
+      return v1::TokenEvent::JOINED;
+    case TokenEventType::kRefused:
+      return v1::TokenEvent::REFUSED;
+    case TokenEventType::kRevoked:
+      return v1::TokenEvent::REVOKED;
+    case TokenEventType::kExpired:
+      return v1::TokenEvent::EXPIRED;
+    case TokenEventType::kExtended:
+      return v1::TokenEvent::EXTENDED;
+    case TokenEventType::kReleased:
+      return v1::TokenEvent::RELEASED;
+    case TokenEventType::kRemoved:
+      return v1::TokenEvent::REMOVED;
+  }
+  return v1::TokenEvent::TYPE_UNSPECIFIED;
+}
+
+// What is asked for, in domain types.
+struct Wanted {
+  TokenFilter filter;
+  std::optional<EventCut> cursor;
+};
+
+absl::StatusOr<Wanted> FromRequest(const v1::WatchTokensRequest& request) {
+  Wanted wanted;
+  LATCHKEY_ASSIGN_OR_RETURN(wanted.filter, FromMessage(request.filter()));
+  if (!request.cursor().empty()) {
+    LATCHKEY_ASSIGN_OR_RETURN(wanted.cursor, ParseCursor(request.cursor()));
+  }
+  return wanted;
+}
+
+absl::Status TooMany(std::string_view whose, size_t limit) {
+  return Refuse(absl::StatusCode::kResourceExhausted, reason::kTooManyWatches,
+                fmt::format("{} {} watches open already", whose, limit),
+                {{"limit", std::to_string(limit)}});
+}
+
+absl::Status Stopping() {
+  return Refuse(
+      absl::StatusCode::kUnavailable, reason::kBrokerStopping,
+      "the broker is stopping; go on at another with the last cursor");
+}
+
+absl::Status NoRule(const Identity& caller) {
+  return Refuse(absl::StatusCode::kPermissionDenied, reason::kPolicyDenied,
+                fmt::format("no policy rule is for {}", caller.name));
+}
+
+}  // namespace
+
+WatchReactor* RefuseWatch(const absl::Status& status) {
+  return new RefusedWatch(status);
+}
+
+// One stream. gRPC holds it until OnDone(), the set of streams as long, and the
+// teller of events while it calls.
+class TokenWatches::Stream final : public WatchReactor,
+                                   public TokenEvents::Reader {
+ public:
+  Stream(TokenWatches& watches, Identity caller, Wanted wanted)
+      : watches_(watches),
+        caller_(std::move(caller)),
+        filter_(std::move(wanted.filter)),
+        position_(watches.events_.Begin(wanted.cursor)) {}
+
+  // Tells what there is to tell, if nothing is on its way.
+  void Pump() {
+    const MutexLock lock(mutex_);
+    if (writing_ || finished_) return;
+    if (!end_.has_value() && Reach() == Reach::kNone) end_ = NoRule(caller_);
+    if (end_.has_value()) {
+      finished_ = true;
+      Finish(ToGrpcStatus(*end_));
+      return;
+    }
+    if (!Pack()) return;
+    response_.set_cursor(FormatCursor(position_.cut()));
+    writing_ = true;
+    StartWrite(&response_);
+  }
+
+  // Ends it with `status` as soon as nothing is on its way.
+  void End(const absl::Status& status) {
+    {
+      const MutexLock lock(mutex_);
+      if (!end_.has_value()) end_ = status;
+    }
+    Pump();
+  }
+
+  void OnNews() override { Pump(); }
+  void OnTick() override {
+    {
+      const MutexLock lock(mutex_);
+      progress_due_ = true;
+    }
+    Pump();
+  }
+
+  void OnWriteDone(bool ok) override {
+    {
+      const MutexLock lock(mutex_);
+      writing_ = false;
+      if (!ok && !end_.has_value()) end_ = absl::CancelledError("gone");
+    }
+    Pump();
+  }
+  void OnCancel() override { End(absl::CancelledError("gone")); }
+  void OnDone() override { watches_.Leave(this, caller_.name); }
+
+ private:
+  // Fills the response with what comes next; false if there is nothing.
+  bool Pack() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    response_.Clear();
+    while (true) {
+      const TokenEvents::News news = watches_.events_.Next(position_);
+      switch (news.kind) {
+        case TokenEvents::News::Kind::kGap:
+          response_.mutable_gap()->set_reason(news.gap);
+          return true;
+        case TokenEvents::News::Kind::kEvent:
+          if (!MayTell(news.event->record)) continue;
+          response_.mutable_event()->set_type(ToMessage(news.event->type));
+          latchkey::ToMessage(news.event->record,
+                              *response_.mutable_event()->mutable_token());
+          return true;
+        case TokenEvents::News::Kind::kNothing:
+          if (!progress_due_ || !position_.started()) return false;
+          progress_due_ = false;
+          response_.mutable_progress();
+          return true;
+      }
+    }
+  }
+  bool MayTell(const TokenRecord& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return (record.provisioner == caller_.name || Reach() == Reach::kAll) &&
+           filter_.Matches(record);
+  }
+  enum Reach Reach() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    auto policy = watches_.policy_.Current();
+    if (policy != judged_by_) {
+      judged_by_ = std::move(policy);
+      reach_ = judged_by_->ReachOf(caller_);
+    }
+    return reach_;
+  }
+
+  TokenWatches& watches_;
+  const Identity caller_;
+  const TokenFilter filter_;
+
+  Mutex mutex_;
+  TokenEvents::Position position_ ABSL_GUARDED_BY(mutex_);
+  v1::WatchTokensResponse response_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const Policy> judged_by_ ABSL_GUARDED_BY(mutex_);
+  enum Reach reach_ ABSL_GUARDED_BY(mutex_) = Reach::kNone;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool progress_due_ ABSL_GUARDED_BY(mutex_) = true;
+  // How it is to end, and that it was told so.
+  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+WatchReactor* TokenWatches::Open(const Identity& caller,
+                                 const v1::WatchTokensRequest& request) {
+  if (policy_.Current()->ReachOf(caller) == Reach::kNone) {
+    return RefuseWatch(NoRule(caller));
+  }
+  auto wanted = FromRequest(request);
+  if (!wanted.ok()) return RefuseWatch(wanted.status());
+  const auto stream =
+      std::make_shared<Stream>(*this, caller, *std::move(wanted));
+  const absl::Status entered = Enter(stream, caller.name);
+  if (!entered.ok()) return RefuseWatch(entered);
+  events_.Add(stream);
+  stream->Pump();
+  return stream.get();
+}
+
+absl::Status TokenWatches::Enter(const std::shared_ptr<Stream>& stream,
+                                 const std::string& caller) {
+  const MutexLock lock(mutex_);
+  if (stopping_) return Stopping();
+  if (streams_.size() >= options_.max_streams) {
+    return TooMany("all callers have", options_.max_streams);
+  }
+  size_t& of_this = of_caller_[caller];
+  if (of_this >= options_.max_streams_of_one) {
+    return TooMany("this caller has", options_.max_streams_of_one);
+  }
+  ++of_this;
+  streams_.emplace(stream.get(), stream);
+  return absl::OkStatus();
+}
+
+void TokenWatches::Leave(const Stream* stream, const std::string& caller) {
+  events_.Remove(stream);
+  std::shared_ptr<Stream> last;  // goes without the lock
+  const MutexLock lock(mutex_);
+  const auto of_this = of_caller_.find(caller);
+  if (--of_this->second == 0) of_caller_.erase(of_this);
+  const auto it = streams_.find(stream);
+  last = std::move(it->second);
+  streams_.erase(it);
+}
+
+void TokenWatches::Stop() {
+  std::vector<std::shared_ptr<Stream>> streams;
+  {
+    const MutexLock lock(mutex_);
+    stopping_ = true;
+    for (const auto& [key, stream] : streams_) streams.push_back(stream);
+  }
+  for (const auto& stream : streams) stream->End(Stopping());
+}
+
+size_t TokenWatches::streams() const {
+  const MutexLock lock(mutex_);
+  return streams_.size();
+}
+
+}  // namespace latchkey

@@ -1,0 +1,81 @@
+// The streams of TokenBroker.WatchTokens: each tells its caller what happens to
+// the tokens that it may see. No stream has a thread.
+
+#ifndef LATCHKEY_SERVICES_WATCH_TOKENS_CALL_H_
+#define LATCHKEY_SERVICES_WATCH_TOKENS_CALL_H_
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+
+#include <absl/status/status.h>
+#include <grpcpp/support/server_callback.h>
+
+#include "core/mutex.h"
+#include "latchkey/v1/token_broker.pb.h"
+#include "policy/identity.h"
+#include "policy/live_policy.h"
+#include "services/token_events.h"
+
+namespace latchkey {
+
+using WatchReactor = grpc::ServerWriteReactor<v1::WatchTokensResponse>;
+
+// A stream that ends at once, with `status`.
+WatchReactor* RefuseWatch(const absl::Status& status);
+
+// Safe for concurrent use.
+class TokenWatches {
+ public:
+  struct Options {
+    // Streams at once; of all callers, and of one.
+    size_t max_streams = 8192;
+    size_t max_streams_of_one = 256;
+  };
+
+  // Both must outlive this, and this must outlive the gRPC server.
+  TokenWatches(Options options, TokenEvents& events, const LivePolicy& policy)
+      : options_(options), events_(events), policy_(policy) {}
+  TokenWatches(const TokenWatches&) = delete;
+  TokenWatches& operator=(const TokenWatches&) = delete;
+
+  // Begins a stream for `caller`. It ends with
+  //   INVALID_FIELD (kInvalidArgument) at once
+  //   POLICY_DENIED (kPermissionDenied) when no rule is for the caller any
+  //   more:
+  //     what it may see is judged by the policy as it is at each event
+  //   TOO_MANY_WATCHES (kResourceExhausted) at once
+  //   BROKER_STOPPING (kUnavailable) at Stop()
+  // and when the caller cancels it. Events and cursors are those of
+  // WatchTokensResponse; Progress comes at the start and with each tick of
+  // TokenEvents.
+  WatchReactor* Open(const Identity& caller,
+                     const v1::WatchTokensRequest& request);
+
+  // Ends all streams, and refuses new ones from now on. Returns at once.
+  void Stop();
+
+  size_t streams() const;
+
+ private:
+  class Stream;
+
+  absl::Status Enter(const std::shared_ptr<Stream>& stream,
+                     const std::string& caller);
+  void Leave(const Stream* stream, const std::string& caller);
+
+  const Options options_;
+  TokenEvents& events_;
+  const LivePolicy& policy_;
+
+  mutable Mutex mutex_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::map<const Stream*, std::shared_ptr<Stream>> streams_
+      ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, size_t> of_caller_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_SERVICES_WATCH_TOKENS_CALL_H_
