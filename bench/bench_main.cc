@@ -47,6 +47,7 @@ absl::Status Measure(const Options& options, Report& report) {
   if (wanted("policy")) LATCHKEY_RETURN_IF_ERROR(BenchPolicy(effort, report));
   if (wanted("memory")) LATCHKEY_RETURN_IF_ERROR(BenchMemory(report));
   if (wanted("auth")) LATCHKEY_RETURN_IF_ERROR(BenchAuth(effort, report));
+  if (wanted("watch")) LATCHKEY_RETURN_IF_ERROR(BenchWatch(report));
   if (wanted("dev")) LATCHKEY_RETURN_IF_ERROR(BenchDev(effort, report));
   if (wanted("issue")) LATCHKEY_RETURN_IF_ERROR(BenchIssue(effort, report));
   if (wanted("batch")) LATCHKEY_RETURN_IF_ERROR(BenchBatch(effort, report));
@@ -85,7 +86,7 @@ int main(int argc, char** argv) {
   app.add_flag("--quick", options.quick,
                "few repetitions: shows that it works, and little more");
   app.add_option("--only", options.only, "one of the benchmarks")
-      ->check(CLI::IsMember({"auth", "batch", "dev", "issue", "join", "list", "memory", "policy"}));
+      ->check(CLI::IsMember({"auth", "batch", "dev", "issue", "join", "list", "memory", "policy", "watch"}));
   app.add_option("--json", options.json, "where the figures go, as JSON")
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);

@@ -29,6 +29,8 @@ absl::Status BenchAuth(Effort effort, Report& report);
 absl::Status BenchPolicy(Effort effort, Report& report);
 // What the programs keep in memory.
 absl::Status BenchMemory(Report& report);
+// What thousands of idle watchers cost the broker.
+absl::Status BenchWatch(Report& report);
 
 // A line about what goes on, on standard error.
 void Say(const std::string& text);

@@ -35,7 +35,8 @@ absl::StatusOr<std::unique_ptr<ControlPlane>> StartControlPlane(
                               .durable = true});
 }
 
-absl::StatusOr<std::unique_ptr<Site>> Site::Start(double manager_qps) {
+absl::StatusOr<std::unique_ptr<Site>> Site::Start(
+    double manager_qps, const std::string& more_policy) {
   std::unique_ptr<Site> site(new Site());
   LATCHKEY_ASSIGN_OR_RETURN(
       site->cluster_, StartControlPlane(Approver::kLatchkey, manager_qps));
@@ -44,8 +45,9 @@ absl::StatusOr<std::unique_ptr<Site>> Site::Start(double manager_qps) {
       latchkey_testing::GrantBrokerAccess(*site->cluster_, site->dir_));
   try {
     site->broker_ = std::make_unique<BrokerProcess>(
-        site->pki_,
-        BrokerProcess::Options{.kubeconfig = kubeconfig, .log_level = "info"});
+        site->pki_, BrokerProcess::Options{.kubeconfig = kubeconfig,
+                                           .more_policy = more_policy,
+                                           .log_level = "info"});
   } catch (const std::exception& error) {
     return absl::InternalError(error.what());
   }
@@ -61,9 +63,9 @@ Site::BrokersClient() const {
   return std::make_unique<latchkey::HttpKubernetesClient>(std::move(access));
 }
 
-std::shared_ptr<grpc::Channel> Site::ProvisionerChannel() const {
-  const latchkey::IssuedIdentity identity =
-      pki_.Client(latchkey_testing::kAutoscaler);
+std::shared_ptr<grpc::Channel> Site::ProvisionerChannel(
+    const std::string& who) const {
+  const latchkey::IssuedIdentity identity = pki_.Client(who);
   return latchkey::OpenBrokerChannel(
       {.endpoint = broker_->provisioner_endpoint(),
        .certificate_authorities = pki_.ca_pem(),

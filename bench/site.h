@@ -29,7 +29,9 @@ StartControlPlane(Approver approver, double manager_qps);
 // A control plane and a latchkeyd as an operator would run it.
 class Site {
  public:
-  static absl::StatusOr<std::unique_ptr<Site>> Start(double manager_qps = 0);
+  // `more_policy` as in BrokerProcess::Options.
+  static absl::StatusOr<std::unique_ptr<Site>> Start(
+      double manager_qps = 0, const std::string& more_policy = "");
 
   const latchkey_testing::ControlPlane& cluster() const { return *cluster_; }
   const latchkey_testing::BrokerProcess& broker() const { return *broker_; }
@@ -41,7 +43,8 @@ class Site {
       const;
 
   // A provisioner's connection, with its certificate.
-  std::shared_ptr<grpc::Channel> ProvisionerChannel() const;
+  std::shared_ptr<grpc::Channel> ProvisionerChannel(
+      const std::string& who = latchkey_testing::kAutoscaler) const;
 
  private:
   Site() = default;

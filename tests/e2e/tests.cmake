@@ -19,6 +19,8 @@ endforeach()
 
 latchkey_test(e2e/identities_e2e_test.cc LABEL e2e TIMEOUT 600
   DEPS latchkey::join_testing latchkey::jwt_testing fmt::fmt)
+latchkey_test(e2e/watch_e2e_test.cc LABEL e2e TIMEOUT 600
+  DEPS latchkey::join_testing latchkey::services)
 
 # Real programs, but no cluster.
 foreach(name dev programs)
