@@ -10,7 +10,7 @@ std::string_view AuditVerdictName(AuditVerdict verdict) {
   return kNames[static_cast<size_t>(verdict)];
 }
 
-absl::Status NoAuditLog::Record(const AuditEvent& /*event*/) {
+absl::Status NoAuditLog::RecordAll(const std::vector<AuditEvent>& /*events*/) {
   return absl::OkStatus();
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <absl/status/status.h>
 
@@ -28,7 +29,7 @@ std::string_view AuditVerdictName(AuditVerdict verdict);
 struct AuditEvent {
   // An RPC ("IssueToken"), or a step that no caller asks for: "csr.approve",
   // "csr.deny", "token.reserve", "token.release", "token.spend",
-  // "token.revoke", "token.remove", "policy.reload".
+  // "token.revoke", "token.remove", "token.misuse", "policy.reload".
   std::string action;
   AuditVerdict verdict = AuditVerdict::kAllowed;
   // Of a denial or failure: a reason of docs/errors.md.
@@ -43,7 +44,8 @@ struct AuditEvent {
   // The Secret's UID: an id may be used again, once its record is gone.
   std::string token_uid;
   // Whatever else the action's schema asks for (services/rpc_table.h):
-  // "node", "delivery", "csr", "csr_uid", "key", "request", "count".
+  // "node", "delivery", "csr", "csr_uid", "key", "count"; docs/audit.md lists
+  // them.
   std::map<std::string, std::string> facts;
 };
 
@@ -58,13 +60,21 @@ class AuditLog {
   // Writes `event`, with the time. OK: it is written, or the log is configured
   // not to insist. AUDIT_UNAVAILABLE (kUnavailable): it could not be, and what
   // it is about must not happen, or not be answered.
-  virtual absl::Status Record(const AuditEvent& event) = 0;
+  absl::Status Record(const AuditEvent& event) { return RecordAll({event}); }
+
+  // The same for all of `events`, in this order: all are written, or none.
+  virtual absl::Status RecordAll(const std::vector<AuditEvent>& events) = 0;
+
+  // AUDIT_UNAVAILABLE if the last record could not be written, it is worth
+  // nothing to go on, and it still cannot. To be asked before something is done
+  // that would then have to be recorded.
+  virtual absl::Status Ready() { return absl::OkStatus(); }
 };
 
 // Keeps nothing.
 class NoAuditLog final : public AuditLog {
  public:
-  absl::Status Record(const AuditEvent& event) override;
+  absl::Status RecordAll(const std::vector<AuditEvent>& events) override;
 };
 
 }  // namespace latchkey

@@ -19,8 +19,10 @@ inline constexpr std::string_view kQuotaOutstanding = "QUOTA_OUTSTANDING";
 inline constexpr std::string_view kTooManyWatches = "TOO_MANY_WATCHES";
 inline constexpr std::string_view kBrokerStopping = "BROKER_STOPPING";
 inline constexpr std::string_view kOverloaded = "OVERLOADED";
+inline constexpr std::string_view kRateLimited = "RATE_LIMITED";
 inline constexpr std::string_view kClusterUnavailable = "CLUSTER_UNAVAILABLE";
 inline constexpr std::string_view kIssuerUnavailable = "ISSUER_UNAVAILABLE";
+inline constexpr std::string_view kAuditUnavailable = "AUDIT_UNAVAILABLE";
 inline constexpr std::string_view kInternal = "INTERNAL";
 
 // Tickets.

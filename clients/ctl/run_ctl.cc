@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <absl/status/status.h>
 
+#include "clients/ctl/audit_command.h"
 #include "clients/ctl/ctl_config.h"
 #include "clients/ctl/issue_command.h"
 #include "clients/ctl/policy_command.h"
@@ -109,6 +110,8 @@ int RunCtl(int argc, char** argv) {
   AddIssueFlags(*issue, issue_flags);
   PolicyFlags policy_flags;
   const CLI::App* policy = AddPolicyCommand(app, policy_flags);
+  AuditFlags audit_flags;
+  const CLI::App* audit = AddAuditCommand(app, audit_flags);
   const CLI::App* version =
       app.add_subcommand("version", "print the version of this program");
   try {
@@ -121,6 +124,7 @@ int RunCtl(int argc, char** argv) {
     return 0;
   }
   if (policy->parsed()) return Report(RunPolicyTest(policy_flags));
+  if (audit->parsed()) return RunAuditVerify(audit_flags);
   const absl::StatusOr<CtlConfig> config = LoadConfig(config_path);
   if (!config.ok()) {
     std::fprintf(stderr, "latchkeyctl: %s\n",

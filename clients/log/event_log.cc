@@ -1,7 +1,5 @@
 #include "clients/log/event_log.h"
 
-#include <cstddef>
-#include <cstdint>
 #include <memory>
 
 #include <absl/time/clock.h>
@@ -9,8 +7,6 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-
-#include "core/utf8.h"
 
 namespace latchkey {
 namespace {
@@ -87,26 +83,6 @@ void LogEvent(LogLevel level, std::string_view event,
   }
   line.push_back('}');
   Logger()->log(ToSpdlog(level), "{}", line);
-}
-
-std::string JsonString(std::string_view text) {
-  std::string quoted = "\"";
-  while (!text.empty()) {
-    const size_t length = Utf8Length(text);
-    const char c = text.front();
-    if (length == 0) {
-      quoted.append("\\ufffd");
-    } else if (c == '"' || c == '\\') {
-      quoted.append({'\\', c});
-    } else if (length == 1 && (static_cast<uint8_t>(c) < 0x20 || c == 0x7F)) {
-      quoted.append(fmt::format("\\u{:04x}", static_cast<uint8_t>(c)));
-    } else {
-      quoted.append(text.substr(0, length));
-    }
-    text.remove_prefix(length == 0 ? 1 : length);
-  }
-  quoted.push_back('"');
-  return quoted;
 }
 
 }  // namespace latchkey

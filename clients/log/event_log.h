@@ -15,6 +15,8 @@
 #include <string_view>
 #include <utility>
 
+#include "core/json_string.h"
+
 namespace latchkey {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
@@ -36,9 +38,6 @@ bool LogsAt(LogLevel level);
 // neither break the line nor forge another.
 void LogEvent(LogLevel level, std::string_view event,
               std::initializer_list<LogField> fields = {});
-
-// `text` as a JSON string, quotes included.
-std::string JsonString(std::string_view text);
 
 }  // namespace latchkey
 

@@ -1,0 +1,291 @@
+#include "audit/audit_verify.h"
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include <absl/status/status.h>
+#include <fmt/format.h>
+
+#include "core/status_macros.h"
+
+namespace latchkey {
+namespace {
+
+struct Place {
+  std::string file;
+  size_t line = 0;
+};
+
+absl::Status Violation(const Place& place, std::string_view what) {
+  return absl::DataLossError(
+      fmt::format("{}:{}: {}", place.file, place.line, what));
+}
+
+// One file, a record ahead.
+class Reader {
+ public:
+  explicit Reader(const AuditSource& source)
+      : stream_(*source.stream), place_{.file = source.name, .line = 0} {}
+
+  // Reads the next record and checks that it follows the last.
+  absl::Status Advance() {
+    record_.reset();
+    std::string line;
+    if (!std::getline(stream_, line)) return absl::OkStatus();
+    ++place_.line;
+    if (stream_.eof()) return Violation(place_, "the line is torn");
+    absl::StatusOr<AuditRecord> next = ParseAuditLine(line);
+    if (!next.ok()) return Violation(place_, next.status().message());
+    if (place_.line == 1) {
+      before_ = {.sequence = next->sequence - 1, .hash = next->prev};
+      head_ = before_;
+    }
+    if (next->sequence != head_.sequence + 1 || next->prev != head_.hash) {
+      return Violation(place_,
+                       "records are missing before it, or out of order");
+    }
+    head_ = {.sequence = next->sequence, .hash = next->hash};
+    record_ = *std::move(next);
+    return absl::OkStatus();
+  }
+
+  const std::optional<AuditRecord>& record() const { return record_; }
+  const Place& place() const { return place_; }
+  // Where the chain stood before the file, and at the last record read.
+  const AuditHead& before() const { return before_; }
+  const AuditHead& head() const { return head_; }
+
+ private:
+  std::istream& stream_;
+  Place place_;
+  std::optional<AuditRecord> record_;
+  AuditHead before_;
+  AuditHead head_;
+};
+
+// What the records said of one token so far.
+struct TokenHistory {
+  std::set<std::string> reserved;
+  // CSRs that are dead for good: no certificate can come of them any more.
+  std::set<std::string> released;
+  std::string approved;
+  std::string spent_on;
+  std::string spent_as;
+};
+
+// Applies the rules to all records, in order.
+class Rules {
+ public:
+  explicit Rules(absl::Duration clock_skew) : clock_skew_(clock_skew) {}
+
+  absl::Status Take(const AuditRecord& record, const Place& place) {
+    const AuditEvent& event = record.event;
+    if (event.verdict != AuditVerdict::kAllowed) return absl::OkStatus();
+    const bool concerns =
+        event.action == "token.reserve" || event.action == "csr.approve" ||
+        event.action == "token.release" || event.action == "token.spend";
+    if (!concerns) return absl::OkStatus();
+    const auto uid = event.facts.find("csr_uid");
+    if (uid == event.facts.end() || event.token_id.empty()) {
+      return Violation(place, "it does not say which token or CSR");
+    }
+    TokenHistory& token = tokens_[{event.token_id, event.token_uid}];
+    const std::string& csr = uid->second;
+    if (event.action == "token.reserve") {
+      token.reserved.insert(csr);
+    } else if (event.action == "csr.approve") {
+      return Approve(token, csr, record, place);
+    } else if (event.action == "token.release") {
+      return Release(token, csr, record, place);
+    } else {
+      return Spend(token, csr, event, place);
+    }
+    return absl::OkStatus();
+  }
+
+  // The first conflict that nothing settled.
+  absl::Status Finish() const {
+    return conflicts_.empty() ? absl::OkStatus() : conflicts_.front().violation;
+  }
+  size_t approvals() const { return approvals_.size(); }
+  size_t tokens() const { return approved_tokens_.size(); }
+
+ private:
+  // Two CSRs of one token approved, unless the release of the first is still to
+  // come from a replica whose clock is ahead.
+  struct Conflict {
+    const TokenHistory* token;
+    std::string first_csr;
+    std::string file;
+    absl::Time time;
+    absl::Status violation;
+  };
+
+  absl::Status Approve(TokenHistory& token, const std::string& csr,
+                       const AuditRecord& record, const Place& place) {
+    if (!token.reserved.contains(csr)) {
+      return Violation(place, "a CSR was approved without token.reserve");
+    }
+    approvals_.insert(csr);
+    approved_tokens_.insert(&token);
+    // Recorded by a clock that is behind, of a CSR that came to nothing.
+    if (token.released.contains(csr)) return absl::OkStatus();
+    if (!token.approved.empty() && token.approved != csr) {
+      conflicts_.push_back(
+          {.token = &token,
+           .first_csr = token.approved,
+           .file = place.file,
+           .time = record.time,
+           .violation = Violation(
+               place,
+               fmt::format("token {} has two approved CSRs, {} and {}",
+                           record.event.token_id, token.approved, csr))});
+    }
+    token.approved = csr;
+    return absl::OkStatus();
+  }
+
+  absl::Status Release(TokenHistory& token, const std::string& csr,
+                       const AuditRecord& record, const Place& place) {
+    if (!token.spent_on.empty() && token.spent_on == csr) {
+      return Violation(place,
+                       "the token was spent on the CSR that it is "
+                       "released from");
+    }
+    token.released.insert(csr);
+    if (token.approved == csr) token.approved.clear();
+    std::erase_if(conflicts_, [&](const Conflict& conflict) {
+      return conflict.token == &token && conflict.first_csr == csr &&
+             conflict.file != place.file &&
+             record.time <= conflict.time + clock_skew_;
+    });
+    return absl::OkStatus();
+  }
+
+  static absl::Status Spend(TokenHistory& token, const std::string& csr,
+                            const AuditEvent& event, const Place& place) {
+    const auto certificate = event.facts.find("certificate");
+    const std::string as =
+        certificate == event.facts.end() ? "" : certificate->second;
+    // Two replicas may both have seen to it, and both say so.
+    if (!token.spent_on.empty() &&
+        (token.spent_on != csr || token.spent_as != as)) {
+      return Violation(place,
+                       "the token was spent before, on another "
+                       "certificate");
+    }
+    token.spent_on = csr;
+    token.spent_as = as;
+    return absl::OkStatus();
+  }
+
+  const absl::Duration clock_skew_;
+  std::map<std::pair<std::string, std::string>, TokenHistory> tokens_;
+  std::vector<Conflict> conflicts_;
+  std::set<std::string> approvals_;
+  std::set<const TokenHistory*> approved_tokens_;
+};
+
+// Merges the files: each in its order, those of one chain one after the other,
+// and else by the time of their records.
+class Merge {
+ public:
+  Merge(const std::vector<AuditSource>& files,
+        const AuditVerifyOptions& options)
+      : options_(options) {
+    for (const AuditSource& source : files) readers_.emplace_back(source);
+  }
+
+  absl::Status Open() {
+    std::set<std::string> first_records;
+    for (Reader& reader : readers_) {
+      LATCHKEY_RETURN_IF_ERROR(reader.Advance());
+      if (!reader.record().has_value()) continue;  // an empty file
+      if (!first_records.insert(reader.record()->hash).second) {
+        return Violation(reader.place(), "this file was given twice");
+      }
+      waiting_.push_back(&reader);
+    }
+    return BeginWhatFollows();
+  }
+
+  // The reader whose record is next; nullptr at the end.
+  Reader* Next() const {
+    Reader* next = nullptr;
+    for (Reader* reader : open_) {
+      if (next == nullptr || reader->record()->time < next->record()->time) {
+        next = reader;
+      }
+    }
+    return next;
+  }
+
+  absl::Status Advance(Reader& reader) {
+    LATCHKEY_RETURN_IF_ERROR(reader.Advance());
+    if (reader.record().has_value()) return absl::OkStatus();
+    std::erase(open_, &reader);
+    ends_[reader.head().hash] = &reader;
+    return BeginWhatFollows();
+  }
+
+  // Files that ended, by the hash of their last record, that no other follows.
+  const std::map<std::string, Reader*>& ends() const { return ends_; }
+
+ private:
+  // Opens the files that begin where another one has ended, or with a chain.
+  absl::Status BeginWhatFollows() {
+    std::vector<Reader*> still;
+    for (Reader* reader : waiting_) {
+      const auto end = ends_.find(reader->before().hash);
+      const bool first = reader->before() == AuditHead{};
+      if (!first && end == ends_.end()) {
+        still.push_back(reader);
+        continue;
+      }
+      if (!first) ends_.erase(end);
+      open_.push_back(reader);
+    }
+    waiting_ = std::move(still);
+    if (!open_.empty() || waiting_.empty()) return absl::OkStatus();
+    if (!options_.allow_missing_start) {
+      return Violation(waiting_.front()->place(),
+                       "the records before it are not here");
+    }
+    open_ = std::exchange(waiting_, {});
+    return absl::OkStatus();
+  }
+
+  const AuditVerifyOptions& options_;
+  std::vector<Reader> readers_;
+  std::vector<Reader*> waiting_;
+  std::vector<Reader*> open_;
+  std::map<std::string, Reader*> ends_;
+};
+
+}  // namespace
+
+absl::StatusOr<AuditSummary> VerifyAudit(const std::vector<AuditSource>& files,
+                                         const AuditVerifyOptions& options) {
+  Merge merge(files, options);
+  Rules rules(options.clock_skew);
+  AuditSummary summary;
+  LATCHKEY_RETURN_IF_ERROR(merge.Open());
+  while (Reader* reader = merge.Next()) {
+    LATCHKEY_RETURN_IF_ERROR(rules.Take(*reader->record(), reader->place()));
+    ++summary.records;
+    LATCHKEY_RETURN_IF_ERROR(merge.Advance(*reader));
+  }
+  LATCHKEY_RETURN_IF_ERROR(rules.Finish());
+  summary.approvals = rules.approvals();
+  summary.tokens = rules.tokens();
+  for (const auto& [hash, reader] : merge.ends()) {
+    summary.chains.push_back(
+        {.file = reader->place().file, .head = reader->head()});
+  }
+  return summary;
+}
+
+}  // namespace latchkey
