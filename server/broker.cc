@@ -1,5 +1,6 @@
 #include "server/broker.h"
 
+#include <atomic>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,17 +11,22 @@
 #include "clients/kubernetes/file_api_access.h"
 #include "clients/kubernetes/http_kubernetes_client.h"
 #include "clients/kubernetes/retrying_kubernetes_client.h"
+#include "clients/log/event_log.h"
 #include "core/status_macros.h"
-#include "core/thread_pool.h"
 #include "crypto/certificate.h"
 #include "server/grpc_listener.h"
+#include "server/metrics_server.h"
 #include "services/authenticator.h"
+#include "services/broker_metrics.h"
+#include "services/call_credentials.h"
+#include "services/call_frame.h"
 #include "services/csr_approver.h"
 #include "services/fair_queue.h"
 #include "services/join_controller.h"
 #include "services/misuse.h"
 #include "services/node_bootstrap_service.h"
 #include "services/record_index.h"
+#include "services/rpc_table.h"
 #include "services/token_administration.h"
 #include "services/token_broker.h"
 #include "services/token_broker_service.h"
@@ -47,41 +53,87 @@ constexpr int kMaxClaimBytes = 64 << 10;
 // the ports, then the calls in hand, then the watches.
 struct Broker::Parts {
   Parts(const BrokerConfig& config, const Clock& clock,
-        std::shared_ptr<ApiAccess> access, ClusterEndpoints endpoints,
+        std::unique_ptr<BrokerMetrics> counters,
+        std::unique_ptr<AuditLog> audit_log, std::shared_ptr<ApiAccess> access,
+        ClusterEndpoints endpoints,
         std::vector<std::unique_ptr<JwtVerifier>> issuers)
-      : http_client(std::move(access), {.request_timeout = kRequestTime}),
+      : metrics(std::move(counters)),
+        audit(std::move(audit_log)),
+        http_client(std::move(access), {.request_timeout = kRequestTime}),
         client(http_client, {}),
         cluster(std::move(endpoints)),
         store(client),
         policy(Policy(config.policy)),
-        misuse(store, policy, clock),
+        misuse(store, policy, *audit, clock),
         token_broker({.token_group = config.token_group,
                       .join_window = config.join_window},
                      store, policy, misuse, index, clock),
         administration(client, store, policy, clock),
-        approver({.token_group = config.token_group}, client, store, misuse,
-                 clock),
-        upkeep({.fetch_grace = config.fetch_grace}, client, store, clock),
+        approver({.token_group = config.token_group, .metrics = metrics.get()},
+                 client, store, misuse, *audit, clock),
+        upkeep({.fetch_grace = config.fetch_grace}, client, store, *audit,
+               clock),
         events({}, http_client),
         watches({}, events, policy),
-        controller({}, http_client, approver, upkeep, index, events, clock),
-        provisioner_pool(PoolOptions(config)),
-        batch_queue(
-            {.threads = static_cast<size_t>(config.max_calls),
-             .max_waiting = static_cast<size_t>(config.max_waiting_calls)}),
-        node_pool(PoolOptions(config)),
+        controller({.metrics = metrics.get()}, http_client, approver, upkeep,
+                   index, events, clock),
+        batch_queue(QueueOptions(config)),
         authenticator(
             MakeServiceAccountVerifier(config.authentication, client, clock),
             std::move(issuers), clock),
-        provisioner_service(token_broker, administration, watches,
-                            authenticator, cluster, provisioner_pool, batch_queue),
-        node_service(token_broker, cluster, node_pool) {}
+        callers(authenticator),
+        provisioner_frame(FrameOptions(config), callers, *audit, *metrics,
+                          clock),
+        node_frame(FrameOptions(config), callers, *audit, *metrics, clock),
+        provisioner_service(token_broker, administration, watches, cluster,
+                            batch_queue, provisioner_frame),
+        node_service(token_broker, cluster, node_frame) {}
 
-  static ThreadPool::Options PoolOptions(const BrokerConfig& config) {
-    return {.threads = static_cast<size_t>(config.max_calls),
-            .max_queued = static_cast<size_t>(config.max_waiting_calls)};
+  // One that floods leaves threads free for the others, and it takes four to
+  // fill the queue.
+  static FairQueue::Options QueueOptions(const BrokerConfig& config) {
+    const auto threads = static_cast<size_t>(config.max_calls);
+    const auto waiting = static_cast<size_t>(config.max_waiting_calls);
+    return {.threads = threads,
+            .max_running_of_one = (3 * threads + 3) / 4,
+            .max_waiting = waiting,
+            .max_waiting_of_one = (waiting + 3) / 4};
   }
 
+  CallFrame::Options FrameOptions(const BrokerConfig& config) const {
+    CallFrame::Options options;
+    options.queue = QueueOptions(config);
+    options.peer_rate = config.peer_rate;
+    options.rate_of = [this](const Identity& caller) -> std::optional<Rate> {
+      const auto limit = policy.Current()->RateOf(caller);
+      if (!limit.has_value()) return std::nullopt;
+      constexpr double kSecondsAMinute = 60;
+      return Rate{.per_second =
+                      static_cast<double>(limit->per_minute) / kSecondsAMinute,
+                  .burst = static_cast<double>(limit->burst)};
+    };
+    return options;
+  }
+
+  // What is scraped, as it stands now.
+  void Update(BrokerMetrics& shown) const {
+    for (const auto& [port, frame] :
+         {std::pair("provisioner", &provisioner_frame),
+          std::pair("node", &node_frame)}) {
+      const FairQueue::Load load = frame->load();
+      shown.SetQueue(port, load.waiting, load.busy);
+    }
+    shown.SetWatchFresh("csrs", controller.csrs_fresh());
+    shown.SetWatchFresh("records", controller.records_fresh());
+    const RecordIndex::Counts counts = index.CountsByState();
+    for (size_t state = 0; state < counts.size(); ++state) {
+      shown.SetRecords(TokenStateName(static_cast<TokenState>(state)),
+                       counts[state]);
+    }
+  }
+
+  const std::unique_ptr<BrokerMetrics> metrics;
+  const std::unique_ptr<AuditLog> audit;
   HttpKubernetesClient http_client;
   RetryingKubernetesClient client;
   ClusterEndpoints cluster;
@@ -96,15 +148,18 @@ struct Broker::Parts {
   TokenEvents events;
   TokenWatches watches;
   JoinController controller;
-  // One a port: strangers on the node port cannot starve provisioners.
-  ThreadPool provisioner_pool;
   FairQueue batch_queue;
-  ThreadPool node_pool;
   Authenticator authenticator;
+  CredentialAuthenticator callers;
+  // One a port: strangers on the node port cannot starve provisioners.
+  CallFrame provisioner_frame;
+  CallFrame node_frame;
   TokenBrokerService provisioner_service;
   NodeBootstrapService node_service;
   std::unique_ptr<GrpcListener> provisioner_port;
   std::unique_ptr<GrpcListener> node_port;
+  std::atomic<bool> ready = false;  // as last reported
+  std::unique_ptr<MetricsServer> metrics_port;
 };
 
 namespace {
@@ -127,6 +182,34 @@ absl::StatusOr<ClusterEndpoints> EndpointsOf(const BrokerConfig& config,
   return endpoints;
 }
 
+absl::StatusOr<std::unique_ptr<AuditLog>> OpenAudit(const AuditConfig& config,
+                                                    BrokerMetrics& metrics,
+                                                    const Clock& clock) {
+  if (config.file.empty()) return std::make_unique<NoAuditLog>();
+  LATCHKEY_ASSIGN_OR_RETURN(
+      std::unique_ptr<FileAuditLog> log,
+      FileAuditLog::Open(
+          {.file = config.file,
+           .fsync = config.fsync,
+           .fail_closed = config.fail_closed,
+           .on_lost =
+               [&metrics](size_t records, const absl::Status& why) {
+                 metrics.AuditLost(records);
+                 LogEvent(LogLevel::kError, "audit records not written",
+                          {{"records", std::to_string(records)},
+                           {"status", why.ToString()}});
+               }},
+          clock));
+  // Noted where the file is not: records that are cut off from its end leave no
+  // trace in it.
+  const AuditHead head = log->head();
+  LogEvent(LogLevel::kInfo, "audit log open",
+           {{"file", config.file},
+            {"sequence", std::to_string(head.sequence)},
+            {"hash", head.hash}});
+  return log;
+}
+
 // Whoever may bring a bearer token need not bring a certificate.
 ClientCertificates ProvisionerCertificates(const BrokerConfig& config) {
   if (config.provisioner_api.client_ca_file.empty()) {
@@ -141,6 +224,7 @@ ClientCertificates ProvisionerCertificates(const BrokerConfig& config) {
 
 absl::StatusOr<std::unique_ptr<Broker>> Broker::Start(
     const BrokerConfig& config, const Clock& clock) {
+  LATCHKEY_RETURN_IF_ERROR(CheckRpcTable());
   LATCHKEY_ASSIGN_OR_RETURN(
       std::shared_ptr<FileApiAccess> access,
       FileApiAccess::Create(
@@ -150,9 +234,15 @@ absl::StatusOr<std::unique_ptr<Broker>> Broker::Start(
                             EndpointsOf(config, *access));
   LATCHKEY_ASSIGN_OR_RETURN(auto issuers,
                             MakeJwtVerifiers(config.authentication, clock));
-  auto parts =
-      std::make_unique<Parts>(config, clock, std::move(access),
-                              std::move(endpoints), std::move(issuers));
+  auto metrics = std::make_unique<BrokerMetrics>();
+  LATCHKEY_ASSIGN_OR_RETURN(std::unique_ptr<AuditLog> audit,
+                            OpenAudit(config.audit, *metrics, clock));
+  auto parts = std::make_unique<Parts>(
+      config, clock, std::move(metrics), std::move(audit), std::move(access),
+      std::move(endpoints), std::move(issuers));
+  parts->metrics->OnScrape(
+      [at = parts.get()](BrokerMetrics& shown) { at->Update(shown); });
+  if (config.reflection) LATCHKEY_RETURN_IF_ERROR(EnableReflection());
   LATCHKEY_ASSIGN_OR_RETURN(
       parts->provisioner_port,
       GrpcListener::Start(config.provisioner_api,
@@ -162,6 +252,14 @@ absl::StatusOr<std::unique_ptr<Broker>> Broker::Start(
       parts->node_port,
       GrpcListener::Start(config.node_api, ClientCertificates::kNotAsked,
                           parts->node_service, kMaxClaimBytes));
+  if (!config.metrics_listen.empty()) {
+    LATCHKEY_ASSIGN_OR_RETURN(
+        parts->metrics_port,
+        MetricsServer::Start(
+            config.metrics_listen,
+            {.metrics = [at = parts.get()] { return at->metrics->Text(); },
+             .ready = [at = parts.get()] { return at->ready.load(); }}));
+  }
   return std::unique_ptr<Broker>(new Broker(std::move(parts)));
 }
 
@@ -180,13 +278,37 @@ int Broker::provisioner_port() const {
 
 int Broker::node_port() const { return parts_->node_port->port(); }
 
+int Broker::metrics_port() const {
+  return parts_->metrics_port == nullptr ? 0 : parts_->metrics_port->port();
+}
+
 LivePolicy& Broker::policy() { return parts_->policy; }
 
+void Broker::NotePolicy(bool in_use, std::string_view digest) {
+  AuditEvent event;
+  event.action = "policy.reload";
+  event.verdict = in_use ? AuditVerdict::kAllowed : AuditVerdict::kDenied;
+  if (in_use) {
+    parts_->metrics->PolicyLoaded(digest);
+    event.facts["digest"] = std::string(digest);
+  } else {
+    parts_->metrics->PolicyRefused();
+  }
+  parts_->audit->Record(event).IgnoreError();  // it counts what it loses
+}
+
 bool Broker::ReportHealth() {
-  const bool serving = parts_->controller.fresh();
-  parts_->provisioner_port->SetServing(serving);
-  parts_->node_port->SetServing(serving);
-  return serving;
+  const JoinController& controller = parts_->controller;
+  const bool recorded = parts_->audit->Ready().ok();
+  // Tokens can be minted without a look at CSRs, but a machine that claims one
+  // now needs its CSR approved.
+  const bool mints = recorded && controller.records_fresh();
+  const bool joins = recorded && controller.fresh();
+  parts_->provisioner_port->SetServing(v1::TokenBroker::service_full_name(),
+                                       mints);
+  parts_->node_port->SetServing(v1::NodeBootstrap::service_full_name(), joins);
+  parts_->ready = joins;
+  return joins;
 }
 
 }  // namespace latchkey

@@ -4,6 +4,7 @@
 #define LATCHKEY_SERVER_BROKER_H_
 
 #include <memory>
+#include <string_view>
 
 #include <absl/status/statusor.h>
 
@@ -33,10 +34,15 @@ class Broker {
   // The ports that are really listened on.
   int provisioner_port() const;
   int node_port() const;
+  // Of /metrics; 0 if there is none.
+  int metrics_port() const;
 
   // What calls are decided by; whoever replaces it changes that from the next
   // call on.
   LivePolicy& policy();
+  // Tells the metrics and the audit log which policy is in use, or that a new
+  // one was refused.
+  void NotePolicy(bool in_use, std::string_view digest);
 
   // Tells the health services of both ports (grpc.health.v1) how things stand,
   // and answers it: SERVING (true) while the watches on CSRs and records are up

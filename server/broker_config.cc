@@ -71,6 +71,33 @@ void ReadTokens(const ConfigReader& section, BrokerConfig& config) {
                                         absl::Seconds(1), absl::Minutes(10));
 }
 
+void ReadLimits(const ConfigReader& section, BrokerConfig& config) {
+  config.max_calls =
+      static_cast<int>(section.Int("calls", config.max_calls, 1, 1024));
+  config.max_waiting_calls = static_cast<int>(
+      section.Int("waiting_calls", config.max_waiting_calls, 0, 100'000));
+  const ConfigReader peer = section.Section("machines");
+  constexpr int64_t kMost = 1'000'000;
+  constexpr double kSecondsAMinute = 60;
+  config.peer_rate.per_second =
+      static_cast<double>(peer.Int("per_minute", 6000, 1, kMost)) /
+      kSecondsAMinute;
+  config.peer_rate.burst =
+      static_cast<double>(peer.Int("burst", 1000, 1, kMost));
+}
+
+void ReadAudit(const ConfigReader& section, AuditConfig& audit) {
+  audit.file = section.String("file", "");
+  audit.fsync = section.Bool("fsync", true);
+  audit.fail_closed = section.Bool("fail_closed", true);
+  if (audit.file.empty() &&
+      (section.Has("fsync") || section.Has("fail_closed"))) {
+    section.Mistake("file",
+                    "needed: a path such as "
+                    "/var/log/latchkey/audit.log, or stderr");
+  }
+}
+
 LogLevel ReadLogLevel(const ConfigReader& section) {
   const std::string name =
       section.Choice("level", "info", {"debug", "info", "warning", "error"});
@@ -96,11 +123,14 @@ absl::StatusOr<BrokerConfig> ParseBrokerConfig(std::string_view name,
   ReadTokens(root.Section("tokens"), config);
   PolicyFile policy = ReadPolicyFile(
       root, {.mapped_attributes = config.authentication.MappedAttributes()});
-  const ConfigReader limits = root.Section("limits");
-  config.max_calls =
-      static_cast<int>(limits.Int("calls", config.max_calls, 1, 1024));
-  config.max_waiting_calls = static_cast<int>(
-      limits.Int("waiting_calls", config.max_waiting_calls, 0, 100'000));
+  ReadLimits(root.Section("limits"), config);
+  ReadAudit(root.Section("audit"), config.audit);
+  if (const ConfigReader metrics = root.Section("metrics");
+      root.Has("metrics")) {
+    config.metrics_listen = metrics.String("listen", "127.0.0.1:7445");
+    CheckListen(metrics, config.metrics_listen);
+  }
+  config.reflection = root.Bool("reflection", false);
   config.log_level = ReadLogLevel(root.Section("log"));
   LATCHKEY_RETURN_IF_ERROR(document->Finish());
   LATCHKEY_RETURN_IF_ERROR(

@@ -14,6 +14,7 @@
 #include "clients/log/event_log.h"
 #include "policy/policy.h"
 #include "server/authentication_config.h"
+#include "services/rate_limiter.h"
 
 namespace latchkey {
 
@@ -26,6 +27,13 @@ struct ListenerConfig {
   // The authorities of client certificates. Required for provisioners unless
   // they may bring bearer tokens; the node port asks for none.
   std::string client_ca_file;
+};
+
+// See FileAuditLog::Options. Without a file there is no audit log.
+struct AuditConfig {
+  std::string file;
+  bool fsync = true;
+  bool fail_closed = true;
 };
 
 struct BrokerConfig {
@@ -51,6 +59,15 @@ struct BrokerConfig {
   // Calls worked on at once, and calls that wait for their turn.
   int max_calls = 64;
   int max_waiting_calls = 1024;
+  // Of one peer (services/peer_key.h) on the node port.
+  Rate peer_rate{.per_second = 100, .burst = 1000};
+
+  AuditConfig audit;
+  // Where /metrics, /healthz and /readyz are served, over plain HTTP; empty:
+  // nowhere.
+  std::string metrics_listen;
+  // Clients may ask which RPCs there are (grpc.reflection).
+  bool reflection = false;
 
   LogLevel log_level = LogLevel::kInfo;
 };

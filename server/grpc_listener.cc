@@ -1,5 +1,7 @@
 #include "server/grpc_listener.h"
 
+#include <dlfcn.h>
+
 #include <chrono>
 #include <string>
 #include <utility>
@@ -23,6 +25,19 @@ namespace {
 constexpr unsigned kReloadSeconds = 5;
 constexpr int kMaxMetadataBytes = 16 * 1024;
 constexpr int kMaxStreamsPerConnection = 128;
+// Clients that connect and then say nothing, or only that they are there.
+constexpr int kHandshakeMs = 10'000;
+constexpr int kIdleConnectionMs = 10 * 60'000;
+// A machine's business takes seconds; a provisioner may watch for as long as it
+// likes, and resumes its watch where it ended.
+constexpr int kNodeConnectionMs = 30 * 60'000;
+constexpr int kProvisionerConnectionMs = 12 * 60 * 60'000;
+constexpr int kConnectionGraceMs = 5 * 60'000;
+// A peer that vanished is found by this; one that pings more often than this is
+// told to go away.
+constexpr int kKeepaliveMs = 2 * 60'000;
+constexpr int kKeepaliveTimeoutMs = 20'000;
+constexpr int kShortestPingMs = 20'000;
 // What gRPC may hold for all connections of a port.
 constexpr size_t kMaxBufferedBytes = 64 << 20;
 constexpr auto kDrainTime = std::chrono::seconds(5);
@@ -90,7 +105,36 @@ std::shared_ptr<grpc::ServerCredentials> CredentialsOf(
   return grpc::experimental::TlsServerCredentials(options);
 }
 
+void LimitConnections(ClientCertificates clients,
+                      grpc::ServerBuilder& builder) {
+  const std::pair<const char*, int> limits[] = {
+      {GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMs},
+      {GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleConnectionMs},
+      {GRPC_ARG_MAX_CONNECTION_AGE_MS, clients == ClientCertificates::kNotAsked
+                                           ? kNodeConnectionMs
+                                           : kProvisionerConnectionMs},
+      {GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, kConnectionGraceMs},
+      {GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs},
+      {GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs},
+      {GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kShortestPingMs},
+      {GRPC_ARG_HTTP2_MAX_PING_STRIKES, 2},
+  };
+  for (const auto& [name, value] : limits) {
+    builder.AddChannelArgument(name, value);
+  }
+}
+
 }  // namespace
+
+absl::Status EnableReflection() {
+  // The library turns reflection on for every server of the process as it is
+  // loaded, so it cannot be linked.
+  if (dlopen(LATCHKEY_REFLECTION_LIBRARY, RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+    return absl::InvalidArgumentError(fmt::format(
+        "reflection: {} is not installed", LATCHKEY_REFLECTION_LIBRARY));
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Start(
     const ListenerConfig& config, ClientCertificates clients,
@@ -105,6 +149,7 @@ absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Start(
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              kMaxStreamsPerConnection);
+  LimitConnections(clients, builder);
   // gRPC counts the bytes before it inflates them: a small message could become
   // a huge one. Nothing here is worth compressing.
   for (const auto algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
@@ -142,8 +187,9 @@ void GrpcListener::RefuseNewCalls() {
   });
 }
 
-void GrpcListener::SetServing(bool serving) {
-  server_->GetHealthCheckService()->SetServingStatus(serving);
+void GrpcListener::SetServing(const std::string& service, bool serving) {
+  server_->GetHealthCheckService()->SetServingStatus(service, serving);
+  server_->GetHealthCheckService()->SetServingStatus("", serving);
 }
 
 }  // namespace latchkey

@@ -4,6 +4,7 @@
 #define LATCHKEY_SERVER_GRPC_LISTENER_H_
 
 #include <memory>
+#include <string>
 #include <thread>
 
 #include <absl/status/statusor.h>
@@ -15,6 +16,11 @@ namespace latchkey {
 
 // kOptional: a client may bring none, but one that it brings must verify.
 enum class ClientCertificates { kRequired, kOptional, kNotAsked };
+
+// From now on, listeners that are started say which RPCs there are
+// (grpc.reflection.v1alpha). Cannot be undone. kInvalidArgument: gRPC's library
+// for it is not installed.
+absl::Status EnableReflection();
 
 class GrpcListener {
  public:
@@ -35,7 +41,9 @@ class GrpcListener {
   ~GrpcListener();
 
   int port() const { return port_; }
-  void SetServing(bool serving);
+  // What grpc.health.v1 says of `service` (by its full name), and of the port
+  // as a whole.
+  void SetServing(const std::string& service, bool serving);
   // New calls are refused from now on; those in hand have five seconds until
   // their clients are told that they were cancelled. Returns at once.
   void RefuseNewCalls();

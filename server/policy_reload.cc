@@ -78,9 +78,21 @@ void PolicyReload::NoteRefusal(const absl::Status& status) {
            {{"file", path_},
             {"in_use", counts().digest},
             {"mistakes", std::string(status.message())}});
-  const MutexLock lock(mutex_);
-  ++counts_.refused;
-  counts_.current = false;
+  {
+    const MutexLock lock(mutex_);
+    ++counts_.refused;
+    counts_.current = false;
+  }
+  Tell(false);
+}
+
+void PolicyReload::Observe(Observer observer) {
+  observer_ = std::move(observer);
+  Tell(true);
+}
+
+void PolicyReload::Tell(bool in_use) const {
+  if (observer_ != nullptr) observer_(in_use, counts().digest);
 }
 
 absl::Status PolicyReload::TakeOver() {
@@ -100,12 +112,15 @@ void PolicyReload::Use(Policy policy, const std::string& digest) {
   if (differs) policy_.Replace(std::move(policy));
   LogEvent(LogLevel::kInfo, differs ? "policy reloaded" : "policy unchanged",
            {{"file", path_}, {"digest", digest}, {"was", was}});
-  const MutexLock lock(mutex_);
-  counts_.current = true;
-  if (!differs) return;
-  ++counts_.reloaded;
-  counts_.loaded_at = clock_.Now();
-  counts_.digest = digest;
+  {
+    const MutexLock lock(mutex_);
+    counts_.current = true;
+    if (!differs) return;
+    ++counts_.reloaded;
+    counts_.loaded_at = clock_.Now();
+    counts_.digest = digest;
+  }
+  Tell(true);
 }
 
 // Told again only when something of it changes again.

@@ -5,6 +5,7 @@
 #define LATCHKEY_SERVER_POLICY_RELOAD_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -60,11 +61,19 @@ class PolicyReload {
 
   Counts counts() const;
 
+  // `observer` is called with the digest of the policy in use, now and whenever
+  // another one is; and with false when a file was refused. Before the first
+  // Reload() or Poll().
+  using Observer = std::function<void(bool in_use, const std::string& digest)>;
+  void Observe(Observer observer);
+
  private:
   absl::Status TakeOver();
   void Use(Policy policy, const std::string& digest);
   void NoteOtherChanges(std::map<std::string, std::string> fields);
   void NoteRefusal(const absl::Status& status);
+
+  void Tell(bool in_use) const;
 
   const std::string path_;
   LivePolicy& policy_;
@@ -78,6 +87,7 @@ class PolicyReload {
   std::optional<FileStamp> changed_;
   absl::Time changed_at_;
   bool unreadable_ = false;
+  Observer observer_;
   mutable Mutex mutex_;
   Counts counts_ ABSL_GUARDED_BY(mutex_);
 };

@@ -45,6 +45,8 @@ absl::StatusOr<LoadedConfig> LoadConfig(const std::string& path) {
 
 int RunConfigured(const std::string& path, const LoadedConfig& loaded,
                   const StopSignals& signals) {
+  // An audit file that may not grow is an error like a full disk.
+  signal(SIGXFSZ, SIG_IGN);
   const SystemClock clock;
   const absl::StatusOr<std::unique_ptr<Broker>> broker =
       Broker::Start(loaded.config, clock);
@@ -55,7 +57,11 @@ int RunConfigured(const std::string& path, const LoadedConfig& loaded,
            {{"version", kVersion},
             {"policy", reload.counts().digest},
             {"provisioner_port", std::to_string((*broker)->provisioner_port())},
-            {"node_port", std::to_string((*broker)->node_port())}});
+             {"node_port", std::to_string((*broker)->node_port())},
+             {"metrics_port", std::to_string((*broker)->metrics_port())}});
+  reload.Observe([&broker](bool in_use, const std::string& digest) {
+    (*broker)->NotePolicy(in_use, digest);
+  });
   Serve(
       **broker, signals, [] {}, &reload);
   return 0;

@@ -4,6 +4,7 @@
 
 #include "core/reasons.h"
 #include "core/refusal.h"
+#include "core/status_macros.h"
 
 namespace latchkey {
 
@@ -30,6 +31,20 @@ absl::StatusOr<CallCredentials> CredentialsOf(
         std::string_view(it->second.data(), it->second.size()));
   }
   return credentials;
+}
+
+std::optional<absl::StatusOr<Identity>> CredentialAuthenticator::Known(
+    const grpc::CallbackServerContext& context) {
+  absl::StatusOr<CallCredentials> credentials = CredentialsOf(context);
+  if (!credentials.ok()) return credentials.status();
+  return authenticator_.Known(*credentials);
+}
+
+absl::StatusOr<Identity> CredentialAuthenticator::Authenticate(
+    const grpc::CallbackServerContext& context) {
+  LATCHKEY_ASSIGN_OR_RETURN(const CallCredentials credentials,
+                            CredentialsOf(context));
+  return authenticator_.Authenticate(credentials);
 }
 
 }  // namespace latchkey

@@ -3,10 +3,13 @@
 #ifndef LATCHKEY_SERVICES_CALL_CREDENTIALS_H_
 #define LATCHKEY_SERVICES_CALL_CREDENTIALS_H_
 
+#include <optional>
+
 #include <absl/status/statusor.h>
 #include <grpcpp/server_context.h>
 
 #include "services/authenticator.h"
+#include "services/call_frame.h"
 
 namespace latchkey {
 
@@ -15,6 +18,22 @@ namespace latchkey {
 // there more than once.
 absl::StatusOr<CallCredentials> CredentialsOf(
     const grpc::ServerContextBase& context);
+
+// The callers of a frame, by either kind of credential.
+class CredentialAuthenticator final : public CallAuthenticator {
+ public:
+  // `authenticator` must outlive this.
+  explicit CredentialAuthenticator(Authenticator& authenticator)
+      : authenticator_(authenticator) {}
+
+  std::optional<absl::StatusOr<Identity>> Known(
+      const grpc::CallbackServerContext& context) override;
+  absl::StatusOr<Identity> Authenticate(
+      const grpc::CallbackServerContext& context) override;
+
+ private:
+  Authenticator& authenticator_;
+};
 
 }  // namespace latchkey
 

@@ -26,6 +26,17 @@ WorkResult RetryAfter(const absl::Status& status) {
   return WorkResult::Retry(RetryAfterOf(status).value_or(absl::ZeroDuration()));
 }
 
+// What both records of an approval, and that of a denial, say of the CSR.
+AuditEvent EventOf(std::string_view action,
+                   const CertificateSigningRequest& csr, const TokenId& id,
+                   std::string_view token_uid) {
+  return {.action = std::string(action),
+          .token_id = id.text(),
+          .token_uid = std::string(token_uid),
+          .facts = {{"csr", csr.metadata().name()},
+                    {"csr_uid", csr.metadata().uid()}}};
+}
+
 }  // namespace
 
 bool CsrApprover::Concerns(const CertificateSigningRequest& csr) {
@@ -34,7 +45,8 @@ bool CsrApprover::Concerns(const CertificateSigningRequest& csr) {
          TokenIdOfUsername(csr.spec().username()).ok();
 }
 
-WorkResult CsrApprover::Decide(const CertificateSigningRequest& csr) {
+WorkResult CsrApprover::Decide(const CertificateSigningRequest& csr,
+                               absl::Time seen) {
   const absl::StatusOr<TokenId> id = TokenIdOfUsername(csr.spec().username());
   if (!id.ok()) return WorkResult::Done();
   const Verdict verdict = Judge(csr, *id);
@@ -49,7 +61,7 @@ WorkResult CsrApprover::Decide(const CertificateSigningRequest& csr) {
       return RetryAfter(verdict.why);
     case Verdict::Kind::kApprove:
     case Verdict::Kind::kDeny:
-      return Conclude(csr, *id, verdict);
+      return Conclude(csr, *id, verdict, seen);
   }
   return WorkResult::Done();
 }
@@ -97,8 +109,19 @@ CsrApprover::Verdict CsrApprover::JudgeAgainst(
     if (refusal.ok()) {
       refusal = Advance(store_, record.id, reserve, token).status();
     }
+    if (refusal.ok()) {
+      // Also if an earlier attempt, or another broker, wrote the reservation
+      // and did not live to say so: each approval has its reservation in the
+      // file that it is in.
+      AuditEvent event = EventOf("token.reserve", csr, record.id, token.uid);
+      event.facts["node"] = record.scope.node_name;
+      event.facts["key"] = *key;
+      event.rule = record.rule;
+      const absl::Status recorded = audit_.Record(event);
+      if (!recorded.ok()) return {Verdict::Kind::kRetry, recorded};
+    }
   }
-  if (refusal.ok()) return {Verdict::Kind::kApprove, refusal};
+  if (refusal.ok()) return {Verdict::Kind::kApprove, refusal, token.uid};
   if (absl::IsNotFound(refusal)) {
     // Gone since it was read.
     refusal = Refuse(absl::StatusCode::kFailedPrecondition,
@@ -115,7 +138,7 @@ CsrApprover::Verdict CsrApprover::JudgeAgainst(
     misuse_.Report(record, refusal,
                    fmt::format("csr {}", csr.metadata().name()));
   }
-  return {Verdict::Kind::kDeny, refusal};
+  return {Verdict::Kind::kDeny, refusal, token.uid};
 }
 
 absl::Status CsrApprover::CheckNodeIsFree(const TokenScope& scope) {
@@ -128,9 +151,33 @@ absl::Status CsrApprover::CheckNodeIsFree(const TokenScope& scope) {
                 "a Node of this name exists, and the token may not replace it");
 }
 
+void CsrApprover::Count(const CertificateSigningRequest& csr,
+                        std::string_view reason, bool approved,
+                        absl::Time seen) {
+  if (options_.metrics == nullptr) return;
+  const absl::Duration waited =
+      std::max(clock_.Now() - seen, absl::ZeroDuration());
+  if (approved) {
+    options_.metrics->CsrApproved(csr.metadata().uid(), waited);
+  } else {
+    options_.metrics->CsrDenied(reason, waited);
+  }
+}
+
 WorkResult CsrApprover::Conclude(CertificateSigningRequest csr,
-                                 const TokenId& id, const Verdict& verdict) {
+                                 const TokenId& id, const Verdict& verdict,
+                                 absl::Time seen) {
   const bool approve = verdict.kind == Verdict::Kind::kApprove;
+  AuditEvent event =
+      EventOf(approve ? "csr.approve" : "csr.deny", csr, id, verdict.token_uid);
+  if (!approve) {
+    event.verdict = AuditVerdict::kDenied;
+    event.reason = ReasonOf(verdict.why);
+  }
+  // Before the cluster hears of it, or not at all.
+  if (const absl::Status recorded = audit_.Record(event); !recorded.ok()) {
+    return RetryAfter(recorded);
+  }
   if (approve) FaultPoint("approver.reserved");
   auto& condition = *csr.mutable_status()->add_conditions();
   condition.set_type(approve ? "Approved" : "Denied");
@@ -149,6 +196,7 @@ WorkResult CsrApprover::Conclude(CertificateSigningRequest csr,
               {"token", id.text()},
               {"reason", condition.reason()},
               {"message", condition.message()}});
+    Count(csr, condition.reason(), approve, seen);
     return WorkResult::Done();
   }
   // Stale or gone: whoever changed or removed it made a watch event, and with

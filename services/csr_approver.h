@@ -10,11 +10,14 @@
 #define LATCHKEY_SERVICES_CSR_APPROVER_H_
 
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "audit/audit_log.h"
 #include "clients/kubernetes/kubernetes_client.h"
 #include "core/clock.h"
 #include "kubernetes/certificates.pb.h"
+#include "services/broker_metrics.h"
 #include "services/misuse.h"
 #include "services/worker_pool.h"
 #include "storage/token_store.h"
@@ -28,15 +31,18 @@ class CsrApprover {
     // The group that every token of ours is minted in: a CSR of a bootstrap
     // token with this group and without a record is ours to deny.
     std::string token_group = "system:bootstrappers:latchkey";
+    // Counted here, if there is one; must outlive the approver.
+    BrokerMetrics* metrics = nullptr;
   };
 
   // All must outlive this.
   CsrApprover(Options options, KubernetesClient& client, TokenStore& store,
-              MisuseGuard& misuse, const Clock& clock)
+              MisuseGuard& misuse, AuditLog& audit, const Clock& clock)
       : options_(std::move(options)),
         client_(client),
         store_(store),
         misuse_(misuse),
+        audit_(audit),
         clock_(clock) {}
 
   // True if `csr` may be one for Decide(): pending, of the kubelet-client
@@ -48,9 +54,13 @@ class CsrApprover {
   //   denies it, with the named reason, if it does not;
   //   leaves it alone, if the token is not ours;
   //   kRetry, if the cluster did not give a certain answer: nothing is decided
-  //   on a guess; and while another CSR of the same key has the token.
-  // Blocks for a few round trips to the API server.
-  WorkResult Decide(const kubernetes::CertificateSigningRequest& csr);
+  //   on a guess; while another CSR of the same key has the token; and while
+  //   the audit log insists and cannot be written.
+  // The decision is in the audit log before the cluster hears of it.
+  // `seen`: when this broker first saw the CSR; for metrics. Blocks for a few
+  // round trips to the API server.
+  WorkResult Decide(const kubernetes::CertificateSigningRequest& csr,
+                    absl::Time seen = absl::InfiniteFuture());
 
  private:
   // What to do with a CSR: OK to approve, a refusal to deny it with.
@@ -58,6 +68,8 @@ class CsrApprover {
     enum class Kind { kApprove, kDeny, kLeave, kRetry };
     Kind kind;
     absl::Status why;
+    // Of the token's record; empty if it is gone.
+    std::string token_uid = {};
   };
   Verdict Judge(const kubernetes::CertificateSigningRequest& csr,
                 const TokenId& id);
@@ -66,12 +78,17 @@ class CsrApprover {
   // OK if the node name is free, or may be taken over.
   absl::Status CheckNodeIsFree(const TokenScope& scope);
   WorkResult Conclude(kubernetes::CertificateSigningRequest csr,
-                      const TokenId& id, const Verdict& verdict);
+                      const TokenId& id, const Verdict& verdict,
+                      absl::Time seen);
+
+  void Count(const kubernetes::CertificateSigningRequest& csr,
+             std::string_view reason, bool approved, absl::Time seen);
 
   const Options options_;
   KubernetesClient& client_;
   TokenStore& store_;
   MisuseGuard& misuse_;
+  AuditLog& audit_;
   const Clock& clock_;
 };
 

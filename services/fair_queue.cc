@@ -1,11 +1,15 @@
 #include "services/fair_queue.h"
 
+#include <algorithm>
 #include <system_error>
-#include <utility>
 
 namespace latchkey {
 
-FairQueue::FairQueue(Options options) : options_(options) {}
+FairQueue::FairQueue(Options options)
+    : options_(options),
+      max_running_of_one_(options.max_running_of_one == 0
+                              ? options.threads
+                              : options.max_running_of_one) {}
 
 FairQueue::~FairQueue() {
   std::vector<std::jthread> threads;
@@ -22,23 +26,28 @@ bool FairQueue::TrySubmit(std::string_view caller, std::function<void()> task) {
     const MutexLock lock(mutex_);
     const size_t free = options_.threads - busy_;
     if (stopping_ || waiting_ >= options_.max_waiting + free) return false;
-    const auto known = line_of_.find(caller);
-    if (known != line_of_.end() &&
-        known->second->tasks.size() >= options_.max_waiting_of_one + free) {
-      return false;
+    auto line = lines_.find(caller);
+    if (line != lines_.end()) {
+      const size_t own =
+          std::min(free, max_running_of_one_ - line->second.running);
+      if (line->second.tasks.size() >= options_.max_waiting_of_one + own) {
+        return false;
+      }
     }
     if (!HasThread()) return false;
-    const auto line =
-        known != line_of_.end()
-            ? known->second
-            : lines_.insert(lines_.end(),
-                            {.caller = std::string(caller), .tasks = {}});
-    if (known == line_of_.end()) line_of_.emplace(caller, line);
-    line->tasks.push_back(std::move(task));
+    if (line == lines_.end())
+      line = lines_.try_emplace(std::string(caller)).first;
+    line->second.tasks.push_back(std::move(task));
     ++waiting_;
+    TakeTurn(line);
   }
   wake_.SignalOne();
   return true;
+}
+
+FairQueue::Load FairQueue::load() const {
+  const MutexLock lock(mutex_);
+  return {.waiting = waiting_, .busy = busy_};
 }
 
 bool FairQueue::HasThread() {
@@ -53,34 +62,60 @@ bool FairQueue::HasThread() {
   return !threads_.empty();
 }
 
-std::function<void()> FairQueue::TakeNext() {
-  const auto line = lines_.begin();
-  std::function<void()> task = std::move(line->tasks.front());
-  line->tasks.pop_front();
-  --waiting_;
-  if (line->tasks.empty()) {
-    line_of_.erase(line->caller);
-    lines_.erase(line);
-  } else {
-    lines_.splice(lines_.end(), lines_, line);
+void FairQueue::TakeTurn(LinePtr line) {
+  Line& one = line->second;
+  if (one.in_turn || one.tasks.empty() || one.running >= max_running_of_one_) {
+    return;
   }
-  return task;
+  one.in_turn = true;
+  turns_.push_back(line);
+}
+
+std::pair<FairQueue::LinePtr, std::function<void()>> FairQueue::Begin() {
+  const LinePtr line = turns_.front();
+  turns_.pop_front();
+  Line& one = line->second;
+  one.in_turn = false;
+  std::function<void()> task = std::move(one.tasks.front());
+  one.tasks.pop_front();
+  ++one.running;
+  --waiting_;
+  ++busy_;
+  TakeTurn(line);
+  return {line, std::move(task)};
+}
+
+void FairQueue::End(LinePtr line) {
+  --busy_;
+  Line& one = line->second;
+  --one.running;
+  if (one.running == 0 && one.tasks.empty()) {
+    lines_.erase(line);
+    return;
+  }
+  // At its limit until now, it may have tasks that no thread was woken for; the
+  // thread that calls this takes one.
+  TakeTurn(line);
 }
 
 void FairQueue::RunTasks() {
   while (true) {
-    std::function<void()> task;
+    std::pair<LinePtr, std::function<void()>> next;
     {
       const MutexLock lock(mutex_);
-      while (waiting_ == 0 && !stopping_) wake_.Wait(mutex_);
-      if (waiting_ == 0) return;
-      task = TakeNext();
-      ++busy_;
+      while (turns_.empty() && !(stopping_ && waiting_ == 0)) {
+        wake_.Wait(mutex_);
+      }
+      if (turns_.empty()) return;
+      next = Begin();
+      // Those that wait for the last task to be taken may go home.
+      if (stopping_ && waiting_ == 0) wake_.SignalAll();
     }
-    task();
-    task = nullptr;  // what it holds goes while the thread still counts as busy
+    next.second();
+    next.second = nullptr;  // what it holds goes while the thread still counts
+                            // as busy
     const MutexLock lock(mutex_);
-    --busy_;
+    End(next.first);
   }
 }
 

@@ -1,5 +1,5 @@
 // Threads that work for many callers in turns: one caller's flood waits behind
-// itself, not before the others.
+// itself, not before the others, and never holds all threads.
 
 #ifndef LATCHKEY_SERVICES_FAIR_QUEUE_H_
 #define LATCHKEY_SERVICES_FAIR_QUEUE_H_
@@ -7,11 +7,11 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
-#include <list>
 #include <map>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/mutex.h"
@@ -23,6 +23,9 @@ class FairQueue {
  public:
   struct Options {
     size_t threads = 64;
+    // Of them, that one caller may hold: with fewer than all, another caller
+    // finds a thread at once. 0: all.
+    size_t max_running_of_one = 0;
     // Tasks that may wait: of all callers, and of one.
     size_t max_waiting = 1024;
     size_t max_waiting_of_one = 256;
@@ -40,24 +43,39 @@ class FairQueue {
   [[nodiscard]] bool TrySubmit(std::string_view caller,
                                std::function<void()> task);
 
- private:
-  struct Line {
-    std::string caller;
-    std::deque<std::function<void()>> tasks;
+  // Tasks that wait, and that are worked on, now.
+  struct Load {
+    size_t waiting = 0;
+    size_t busy = 0;
   };
-  using Lines = std::list<Line>;
+  Load load() const;
+
+ private:
+  // A caller with tasks that wait or run.
+  struct Line {
+    std::deque<std::function<void()>> tasks;
+    size_t running = 0;
+    bool in_turn = false;
+  };
+  using Lines = std::map<std::string, Line, std::less<>>;
+  using LinePtr = Lines::iterator;
 
   void RunTasks();
   bool HasThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::function<void()> TakeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Puts the line among those that take turns, if it may have a thread.
+  void TakeTurn(LinePtr line) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes the next task and counts it as running.
+  std::pair<LinePtr, std::function<void()>> Begin()
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void End(LinePtr line) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
-  Mutex mutex_;
+  const size_t max_running_of_one_;
+  mutable Mutex mutex_;
   CondVar wake_;
-  // Callers with tasks that wait; whose turn is next stands first.
   Lines lines_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, Lines::iterator, std::less<>> line_of_
-      ABSL_GUARDED_BY(mutex_);
+  // Whose turn is next stands first.
+  std::deque<LinePtr> turns_ ABSL_GUARDED_BY(mutex_);
   size_t waiting_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t busy_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

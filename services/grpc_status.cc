@@ -56,8 +56,13 @@ std::string EncodeDetails(const absl::Status& status) {
   wire.add_details()->PackFrom(info);
   if (const auto delay = RetryAfterOf(status)) {
     google::rpc::RetryInfo retry;
-    retry.mutable_retry_delay()->set_seconds(
-        absl::ToInt64Seconds(absl::Ceil(*delay, absl::Seconds(1))));
+    // To the millisecond: rounded to seconds, callers that were told different
+    // times would come back together.
+    const absl::Duration rounded = absl::Ceil(*delay, absl::Milliseconds(1));
+    const int64_t seconds = absl::ToInt64Seconds(rounded);
+    retry.mutable_retry_delay()->set_seconds(seconds);
+    retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(
+        absl::ToInt64Nanoseconds(rounded - absl::Seconds(seconds))));
     wire.add_details()->PackFrom(retry);
   }
   if (const auto field = metadata.find("field");
@@ -77,6 +82,15 @@ std::string EncodeDetails(const absl::Status& status) {
     }
     violation.set_description(std::string(status.message()));
     wire.add_details()->PackFrom(quota);
+  }
+  if (status.code() == absl::StatusCode::kFailedPrecondition) {
+    google::rpc::PreconditionFailure failure;
+    auto& violation = *failure.add_violations();
+    violation.set_type(ReasonOf(status));
+    const auto token = metadata.find("token");
+    violation.set_subject(token == metadata.end() ? "" : token->second);
+    violation.set_description(std::string(status.message()));
+    wire.add_details()->PackFrom(failure);
   }
   return wire.SerializeAsString();
 }

@@ -10,8 +10,9 @@ namespace latchkey {
 
 // A refusal (core/refusal.h) keeps its code and message, and carries
 // google.rpc.ErrorInfo (domain latchkey.dev), RetryInfo if it says when to come
-// back, BadRequest if it names a field that is malformed, and QuotaFailure if a
-// quota is used up.
+// back, BadRequest if it names a field that is malformed, QuotaFailure if a
+// quota is used up, and PreconditionFailure if it is about the state that
+// something is in.
 //
 // Any other error is about what stands behind the broker: the caller hears
 // UNAVAILABLE CLUSTER_UNAVAILABLE or RESOURCE_EXHAUSTED OVERLOADED, which are

@@ -43,6 +43,8 @@ JoinController::JoinController(Options options, KubernetesClient& client,
       upkeep_(upkeep),
       index_(index),
       events_(events),
+      metrics_(options.metrics),
+      clock_(clock),
       approver_pool_({.threads = options.approver_threads}, clock,
                      [this](const WorkSchedule::Item& item) {
                        return DecideByName(item.key);
@@ -103,8 +105,6 @@ ReflectorHandler<kubernetes::Secret> JoinController::RecordHandler() {
           .on_fresh = [this](bool fresh) { index_.SetFresh(fresh); }};
 }
 
-bool JoinController::fresh() const { return csrs_.fresh() && records_.fresh(); }
-
 void JoinController::OnCsrList(std::vector<Csr> csrs) {
   {
     const MutexLock lock(mutex_);
@@ -118,8 +118,14 @@ void JoinController::OnCsr(Csr csr) {
   const std::string requester = csr.spec().username();
   if (CsrApprover::Concerns(csr)) {
     {
+      const absl::Time now = clock_.Now();
       const MutexLock lock(mutex_);
-      pending_[name] = std::move(csr);
+      const auto known = pending_.find(name);
+      const bool same =
+          known != pending_.end() &&
+          known->second.csr.metadata().uid() == csr.metadata().uid();
+      const absl::Time seen = same ? known->second.seen : now;
+      pending_[name] = {.csr = std::move(csr), .seen = seen};
     }
     approver_pool_.Add({.group = requester, .key = name});
     return;
@@ -127,6 +133,9 @@ void JoinController::OnCsr(Csr csr) {
   {
     const MutexLock lock(mutex_);
     pending_.erase(name);
+  }
+  if (metrics_ != nullptr && StateOf(csr) == CsrState::kIssued) {
+    metrics_->CertificateSeen(csr.metadata().uid());
   }
   // Decided or issued: the record that it holds may be due for the next arrow.
   if (const auto id = TokenIdOfUsername(requester);
@@ -194,14 +203,15 @@ void JoinController::Schedule(const TokenRecord& record) {
 }
 
 WorkResult JoinController::DecideByName(const std::string& name) {
-  std::optional<Csr> csr;
+  std::optional<Pending> pending;
   {
     const MutexLock lock(mutex_);
     if (const auto it = pending_.find(name); it != pending_.end()) {
-      csr = it->second;
+      pending = it->second;
     }
   }
-  return csr.has_value() ? approver_.Decide(*csr) : WorkResult::Done();
+  return pending.has_value() ? approver_.Decide(pending->csr, pending->seen)
+                             : WorkResult::Done();
 }
 
 }  // namespace latchkey

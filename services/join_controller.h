@@ -15,6 +15,7 @@
 #include "clients/kubernetes/reflector.h"
 #include "core/clock.h"
 #include "core/mutex.h"
+#include "services/broker_metrics.h"
 #include "services/csr_approver.h"
 #include "services/record_index.h"
 #include "services/token_events.h"
@@ -28,6 +29,8 @@ class JoinController {
   struct Options {
     int approver_threads = 8;
     int upkeep_threads = 4;
+    // Told of certificates, if there is one; must outlive the controller.
+    BrokerMetrics* metrics = nullptr;
   };
 
   // Starts at once. All must outlive this.
@@ -41,7 +44,9 @@ class JoinController {
 
   // True while both watches are up to date, as far as is known. Safe to call
   // from any thread.
-  bool fresh() const;
+  bool fresh() const { return csrs_fresh() && records_fresh(); }
+  bool csrs_fresh() const { return csrs_.fresh(); }
+  bool records_fresh() const { return records_.fresh(); }
 
  private:
   using Csr = kubernetes::CertificateSigningRequest;
@@ -63,9 +68,15 @@ class JoinController {
   TokenUpkeep& upkeep_;
   RecordIndex& index_;
   TokenEvents& events_;
+  BrokerMetrics* const metrics_;
+  const Clock& clock_;
   Mutex mutex_;
-  // The CSRs to decide, as last seen.
-  std::map<std::string, Csr> pending_ ABSL_GUARDED_BY(mutex_);
+  // The CSRs to decide, as last seen, and when first.
+  struct Pending {
+    Csr csr;
+    absl::Time seen;
+  };
+  std::map<std::string, Pending> pending_ ABSL_GUARDED_BY(mutex_);
 
   // In this order: the reflectors feed the pools, so they stop first, that is,
   // they come last.

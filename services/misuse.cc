@@ -21,6 +21,16 @@ void MisuseGuard::Report(const TokenRecord& token, const absl::Status& refusal,
             {"reason", ReasonOf(refusal)},
             {"by", std::string(where)},
             {"freeze", freeze ? "true" : "false"}});
+  AuditEvent event{
+      .action = "token.misuse",
+      .verdict = AuditVerdict::kDenied,
+      .reason = ReasonOf(refusal),
+      .rule = token.rule,
+      .token_id = token.id.text(),
+      .facts = {{"by", std::string(where)}, {"node", token.scope.node_name}}};
+  // What goes on is a refusal, and a revocation: neither is left undone because
+  // it cannot be recorded.
+  audit_.Record(event).IgnoreError();
   const absl::Time now =
       absl::FromUnixSeconds(absl::ToUnixSeconds(clock_.Now()));
   if (!freeze) {
@@ -45,6 +55,12 @@ void MisuseGuard::Report(const TokenRecord& token, const absl::Status& refusal,
       Advance(store_, token.id, [&](const TokenRecord& record) {
         return Revoke(record, revocation, stand_in);
       });
+  if (revoked.ok()) {
+    event.action = "token.revoke";
+    event.verdict = AuditVerdict::kAllowed;
+    event.token_uid = revoked->uid;
+    audit_.Record(event).IgnoreError();
+  }
   LogEvent(
       revoked.ok() ? LogLevel::kInfo : LogLevel::kError,
       revoked.ok() ? "token revoked" : "token not revoked",

@@ -7,6 +7,7 @@
 
 #include <absl/status/status.h>
 
+#include "audit/audit_log.h"
 #include "core/clock.h"
 #include "policy/live_policy.h"
 #include "storage/token_store.h"
@@ -17,19 +18,21 @@ namespace latchkey {
 class MisuseGuard {
  public:
   // All must outlive this.
-  MisuseGuard(TokenStore& store, const LivePolicy& policy, const Clock& clock)
-      : store_(store), policy_(policy), clock_(clock) {}
+  MisuseGuard(TokenStore& store, const LivePolicy& policy, AuditLog& audit,
+              const Clock& clock)
+      : store_(store), policy_(policy), audit_(audit), clock_(clock) {}
 
-  // Logs the misuse of `token` that was refused with `refusal`; `where` says by
-  // whom, as far as is known. Revokes the token if the rule it was issued under
-  // freezes on misuse; else notes the attempt on its record, if that has room.
-  // A token that is spent, or gone, stays as it is.
+  // Records and logs the misuse of `token` that was refused with `refusal`;
+  // `where` says by whom, as far as is known. Revokes the token if the rule it
+  // was issued under freezes on misuse; else notes the attempt on its record,
+  // if that has room. A token that is spent, or gone, stays as it is.
   void Report(const TokenRecord& token, const absl::Status& refusal,
               std::string_view where);
 
  private:
   TokenStore& store_;
   const LivePolicy& policy_;
+  AuditLog& audit_;
   const Clock& clock_;
 };
 

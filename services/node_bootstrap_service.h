@@ -3,8 +3,8 @@
 #ifndef LATCHKEY_SERVICES_NODE_BOOTSTRAP_SERVICE_H_
 #define LATCHKEY_SERVICES_NODE_BOOTSTRAP_SERVICE_H_
 
-#include "core/thread_pool.h"
 #include "latchkey/v1/node_bootstrap.grpc.pb.h"
+#include "services/call_frame.h"
 #include "services/token_broker.h"
 #include "services/token_messages.h"
 
@@ -14,8 +14,8 @@ class NodeBootstrapService final : public v1::NodeBootstrap::CallbackService {
  public:
   // All must outlive this.
   NodeBootstrapService(latchkey::TokenBroker& broker,
-                       const ClusterEndpoints& cluster, ThreadPool& pool)
-      : broker_(broker), cluster_(cluster), pool_(pool) {}
+                       const ClusterEndpoints& cluster, CallFrame& frame)
+      : broker_(broker), cluster_(cluster), frame_(frame) {}
 
   grpc::ServerUnaryReactor* ClaimToken(
       grpc::CallbackServerContext* context,
@@ -25,7 +25,7 @@ class NodeBootstrapService final : public v1::NodeBootstrap::CallbackService {
  private:
   latchkey::TokenBroker& broker_;
   const ClusterEndpoints& cluster_;
-  ThreadPool& pool_;
+  CallFrame& frame_;
 };
 
 }  // namespace latchkey

@@ -135,6 +135,7 @@ absl::StatusOr<IssuedToken> TokenBroker::Issue(const Identity& caller,
                                          .lifetime = request.lifetime,
                                          .labels = request.labels}));
   LogObserved(caller, grant);
+  const absl::Status observed = grant.observed;
   Mint mint{.provisioner = caller.name,
             .provisioner_kind = caller.kind,
             .labels = request.labels,
@@ -148,19 +149,15 @@ absl::StatusOr<IssuedToken> TokenBroker::Issue(const Identity& caller,
   }
   mint.request_key = DigestOfParts("latchkey request key v1",
                                    {mint.provisioner, mint.request_id});
-  if (!request.validate_only) {
-    RecordIndex::Place place;
-    if (mint.grant.max_outstanding.has_value()) {
-      auto taken = index_.Take({.provisioner = mint.provisioner,
-                                .rule = mint.grant.rule,
-                                .max_outstanding = *mint.grant.max_outstanding},
-                               mint.IdOfProbe(0), clock_.Now());
-      if (!taken.ok() && request.request_id.empty()) return taken.status();
-      if (!taken.ok()) return ReplayOr(mint, taken.status());
-      place = *std::move(taken);
-    }
-    return InsertOrReplay(mint, std::move(place));
-  }
+  absl::StatusOr<IssuedToken> issued =
+      request.validate_only
+          ? Preview(mint)
+          : MintWithinQuota(mint, !request.request_id.empty());
+  if (issued.ok()) issued->observed = observed;
+  return issued;
+}
+
+IssuedToken TokenBroker::Preview(const Mint& mint) const {
   TokenRecord record{.id = mint.IdOfProbe(0)};
   record.delivery = mint.delivery;
   record.scope = mint.grant.scope;
@@ -170,6 +167,21 @@ absl::StatusOr<IssuedToken> TokenBroker::Issue(const Identity& caller,
   record.rule = mint.grant.rule;
   record.expire_time = WholeSeconds(clock_.Now()) + mint.grant.lifetime;
   return IssuedToken{.record = std::move(record), .ticket = {}, .token = {}};
+}
+
+absl::StatusOr<IssuedToken> TokenBroker::MintWithinQuota(const Mint& mint,
+                                                         bool may_repeat) {
+  RecordIndex::Place place;
+  if (mint.grant.max_outstanding.has_value()) {
+    auto taken = index_.Take({.provisioner = mint.provisioner,
+                              .rule = mint.grant.rule,
+                              .max_outstanding = *mint.grant.max_outstanding},
+                             mint.IdOfProbe(0), clock_.Now());
+    if (!taken.ok() && !may_repeat) return taken.status();
+    if (!taken.ok()) return ReplayOr(mint, taken.status());
+    place = *std::move(taken);
+  }
+  return InsertOrReplay(mint, std::move(place));
 }
 
 absl::StatusOr<IssuedToken> TokenBroker::ReplayOr(const Mint& mint,
@@ -223,6 +235,7 @@ absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(
     if (inserted.ok()) {
       place.Keep(record.id);
       issued.record = inserted->record;
+      issued.uid = inserted->uid;
       LogEvent(LogLevel::kInfo, "token issued",
                {{"token", record.id.text()},
                 {"node", record.scope.node_name},
@@ -264,7 +277,8 @@ absl::StatusOr<IssuedToken> TokenBroker::Replay(const Mint& mint,
                   {{"field", "request_id"}, {"token", record.id.text()}});
   }
   LATCHKEY_RETURN_IF_ERROR(CheckUsable(record, clock_.Now()));
-  IssuedToken issued{.record = record, .ticket = {}, .token = {}};
+  IssuedToken issued{
+      .record = record, .uid = token.uid, .ticket = {}, .token = {}};
   if (record.delivery == Delivery::kTicket) {
     LATCHKEY_ASSIGN_OR_RETURN(issued.ticket,
                               mint.TicketFor(record.id, record.ticket_salt));
@@ -331,7 +345,9 @@ absl::StatusOr<ClaimedToken> TokenBroker::Claim(
   LATCHKEY_ASSIGN_OR_RETURN(
       BootstrapToken answer,
       BootstrapToken::FromParts(claimed->record.id, claimed->record.secret));
-  return ClaimedToken{.token = std::move(answer), .record = claimed->record};
+  return ClaimedToken{.token = std::move(answer),
+                      .record = claimed->record,
+                      .uid = claimed->uid};
 }
 
 }  // namespace latchkey

@@ -35,9 +35,13 @@ struct IssueRequest {
 
 struct IssuedToken {
   TokenRecord record;
+  // Of the record in the store; empty with validate_only.
+  std::string uid = {};
   // One of the two, by the delivery; neither with validate_only.
   std::optional<Ticket> ticket;
   std::optional<BootstrapToken> token;
+  // Not OK: the refusal that it would be, did its rule not only observe.
+  absl::Status observed = {};
 };
 
 struct ClaimTokenRequest {
@@ -52,6 +56,7 @@ struct ClaimTokenRequest {
 struct ClaimedToken {
   BootstrapToken token;
   TokenRecord record;
+  std::string uid;
 };
 
 // Safe for concurrent use. Calls block for the store's answer.
@@ -96,6 +101,11 @@ class TokenBroker {
 
  private:
   struct Mint;
+  // What would be minted.
+  IssuedToken Preview(const Mint& mint) const;
+  // `may_repeat`: the request may have been made before.
+  absl::StatusOr<IssuedToken> MintWithinQuota(const Mint& mint,
+                                              bool may_repeat);
   absl::StatusOr<IssuedToken> InsertOrReplay(const Mint& mint,
                                              RecordIndex::Place place);
   // Answers a repetition of a request, or with `refusal` if it is none.

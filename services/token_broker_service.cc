@@ -1,20 +1,45 @@
 #include "services/token_broker_service.h"
 
+#include <latch>
+#include <memory>
 #include <string>
 #include <utility>
 
+#include "core/refusal.h"
 #include "core/status_macros.h"
-#include "services/call_credentials.h"
-#include "services/unary_call.h"
+#include "core/text_time.h"
+#include "services/batch_issue.h"
+#include "services/grpc_status.h"
 
 namespace latchkey {
 namespace {
 
-absl::StatusOr<Identity> CallerOf(const grpc::CallbackServerContext& context,
-                                  Authenticator& authenticator) {
-  LATCHKEY_ASSIGN_OR_RETURN(const CallCredentials credentials,
-                            CredentialsOf(context));
-  return authenticator.Authenticate(credentials);
+// What the audit says of one mint that was not refused.
+void NoteIssued(const IssuedToken& issued, bool validate_only,
+                AuditEvent& event) {
+  NoteToken(issued.record, issued.uid, event);
+  if (validate_only) event.token_id.clear();
+  if (issued.observed.ok()) return;
+  event.verdict = AuditVerdict::kObserved;
+  event.reason = ReasonOf(issued.observed);
+}
+
+// One item of a batch: a decision of its own.
+AuditEvent EventOfItem(const absl::StatusOr<IssuedToken>& result,
+                       const std::string& node) {
+  AuditEvent event;
+  event.action = "IssueToken";
+  event.facts["node"] = node;
+  if (result.ok()) {
+    NoteIssued(*result, false, event);
+  } else {
+    NoteRefusal(PublicStatus(result.status()), event);
+  }
+  return event;
+}
+
+void NoteStored(const StoredToken& token, AuditEvent& event) {
+  NoteToken(token.record, token.uid, event);
 }
 
 }  // namespace
@@ -22,126 +47,171 @@ absl::StatusOr<Identity> CallerOf(const grpc::CallbackServerContext& context,
 grpc::ServerUnaryReactor* TokenBrokerService::IssueToken(
     grpc::CallbackServerContext* context, const v1::IssueTokenRequest* request,
     v1::IssueTokenResponse* response) {
-  return RunUnary(pool_, *context, [=, this]() -> absl::Status {
-    LATCHKEY_ASSIGN_OR_RETURN(const Identity caller,
-                              CallerOf(*context, authenticator_));
-    LATCHKEY_ASSIGN_OR_RETURN(const IssueRequest wanted, FromMessage(*request));
-    LATCHKEY_ASSIGN_OR_RETURN(const IssuedToken issued,
-                              broker_.Issue(caller, wanted));
-    ToMessage(issued, cluster_, *response);
-    return absl::OkStatus();
-  });
+  return frame_.Unary(
+      *context, Rpc::kIssueToken, [=, this](Call& call) -> absl::Status {
+        call.audit.facts["node"] = request->scope().node_name();
+        if (request->validate_only()) {
+          call.audit.facts["validate_only"] = "true";
+        }
+        LATCHKEY_ASSIGN_OR_RETURN(const IssueRequest wanted,
+                                  FromMessage(*request));
+        LATCHKEY_ASSIGN_OR_RETURN(const IssuedToken issued,
+                                  broker_.Issue(call.identity, wanted));
+        NoteIssued(issued, wanted.validate_only, call.audit);
+        ToMessage(issued, cluster_, *response);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* TokenBrokerService::BatchIssueTokens(
     grpc::CallbackServerContext* context,
     const v1::BatchIssueTokensRequest* request,
     v1::BatchIssueTokensResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const auto fail = [reactor](const absl::Status& status) {
-    reactor->Finish(ToGrpcStatus(status));
-    return reactor;
-  };
-  absl::StatusOr<Identity> caller = CallerOf(*context, authenticator_);
-  if (!caller.ok()) return fail(caller.status());
-  absl::StatusOr<BatchItems> items = FromMessage(*request);
-  if (!items.ok()) return fail(items.status());
+  return frame_.Unary(
+      *context, Rpc::kBatchIssueTokens,
+      [=, this](Call& call) {
+        return IssueAll(*context, call, *request, *response);
+      },
+      request->requests_size());
+}
+
+absl::Status TokenBrokerService::IssueAll(
+    const grpc::CallbackServerContext& context, Call& call,
+    const v1::BatchIssueTokensRequest& request,
+    v1::BatchIssueTokensResponse& response) {
+  call.audit.facts["count"] = std::to_string(request.requests_size());
+  LATCHKEY_ASSIGN_OR_RETURN(BatchItems items, FromMessage(request));
+  BatchResults results;
+  std::latch ended(1);
   IssueBatch(
-      broker_, batch_queue_, *std::move(caller), *std::move(items),
-      [context] { return context->IsCancelled(); },
-      [=, this](const BatchResults& results) {
-        ToMessage(results, cluster_, *response);
-        reactor->Finish(context->IsCancelled() ? grpc::Status::CANCELLED
-                                               : grpc::Status::OK);
+      broker_, batch_queue_, call.identity, std::move(items),
+      [&context] { return context.IsCancelled(); },
+      [&](BatchResults all) {
+        results = std::move(all);
+        ended.count_down();
       });
-  return reactor;
+  ended.wait();
+  for (size_t i = 0; i < results.size(); ++i) {
+    call.items.push_back(EventOfItem(
+        results[i], request.requests(static_cast<int>(i)).scope().node_name()));
+  }
+  ToMessage(results, cluster_, response);
+  return absl::OkStatus();
 }
 
 grpc::ServerUnaryReactor* TokenBrokerService::GetToken(
     grpc::CallbackServerContext* context, const v1::GetTokenRequest* request,
     v1::Token* response) {
-  return RunUnary(pool_, *context, [=, this]() -> absl::Status {
-    LATCHKEY_ASSIGN_OR_RETURN(const Identity caller,
-                              CallerOf(*context, authenticator_));
-    LATCHKEY_ASSIGN_OR_RETURN(const StoredToken token,
-                              administration_.Get(caller, request->id()));
-    ToMessage(token.record, *response);
-    return absl::OkStatus();
-  });
+  return frame_.Unary(
+      *context, Rpc::kGetToken, [=, this](Call& call) -> absl::Status {
+        LATCHKEY_ASSIGN_OR_RETURN(
+            const StoredToken token,
+            administration_.Get(call.identity, request->id()));
+        NoteStored(token, call.audit);
+        ToMessage(token.record, *response);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* TokenBrokerService::ListTokens(
     grpc::CallbackServerContext* context, const v1::ListTokensRequest* request,
     v1::ListTokensResponse* response) {
-  return RunUnary(pool_, *context, [=, this]() -> absl::Status {
-    LATCHKEY_ASSIGN_OR_RETURN(const Identity caller,
-                              CallerOf(*context, authenticator_));
-    LATCHKEY_ASSIGN_OR_RETURN(const ListRequest wanted, FromMessage(*request));
-    LATCHKEY_ASSIGN_OR_RETURN(const ListedTokens listed,
-                              administration_.List(caller, wanted));
-    ToMessage(listed, *response);
-    return absl::OkStatus();
-  });
+  return frame_.Unary(
+      *context, Rpc::kListTokens, [=, this](Call& call) -> absl::Status {
+        LATCHKEY_ASSIGN_OR_RETURN(const ListRequest wanted,
+                                  FromMessage(*request));
+        LATCHKEY_ASSIGN_OR_RETURN(const ListedTokens listed,
+                                  administration_.List(call.identity, wanted));
+        ToMessage(listed, *response);
+        call.audit.facts["count"] = std::to_string(response->tokens_size());
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* TokenBrokerService::RevokeToken(
     grpc::CallbackServerContext* context, const v1::RevokeTokenRequest* request,
     v1::RevokeTokenResponse* response) {
-  return RunUnary(pool_, *context, [=, this]() -> absl::Status {
-    LATCHKEY_ASSIGN_OR_RETURN(const Identity caller,
-                              CallerOf(*context, authenticator_));
-    LATCHKEY_ASSIGN_OR_RETURN(const RevokeTarget target, FromMessage(*request));
-    const RevokeOrder order{.why = request->reason(),
-                            .validate_only = request->validate_only()};
-    RevokedTokens revoked;
-    if (target.filter.has_value()) {
-      LATCHKEY_ASSIGN_OR_RETURN(
-          revoked, administration_.RevokeAll(caller, *target.filter, order));
-    } else {
-      LATCHKEY_ASSIGN_OR_RETURN(
-          StoredToken one, administration_.Revoke(caller, target.id, order));
-      revoked.tokens.push_back(std::move(one));
-    }
-    ToMessage(revoked, *response);
-    return absl::OkStatus();
+  return frame_.Unary(*context, Rpc::kRevokeToken, [=, this](Call& call) {
+    return Revoke(call, *request, *response);
   });
+}
+
+absl::Status TokenBrokerService::Revoke(Call& call,
+                                        const v1::RevokeTokenRequest& request,
+                                        v1::RevokeTokenResponse& response) {
+  if (request.validate_only()) call.audit.facts["validate_only"] = "true";
+  LATCHKEY_ASSIGN_OR_RETURN(const RevokeTarget target, FromMessage(request));
+  const RevokeOrder order{.why = request.reason(),
+                          .validate_only = request.validate_only()};
+  RevokedTokens revoked;
+  if (target.filter.has_value()) {
+    LATCHKEY_ASSIGN_OR_RETURN(
+        revoked,
+        administration_.RevokeAll(call.identity, *target.filter, order));
+  } else {
+    LATCHKEY_ASSIGN_OR_RETURN(
+        StoredToken one,
+        administration_.Revoke(call.identity, target.id, order));
+    NoteStored(one, call.audit);
+    revoked.tokens.push_back(std::move(one));
+  }
+  call.audit.facts["count"] = std::to_string(revoked.tokens.size());
+  if (target.filter.has_value() && !order.validate_only) {
+    for (const StoredToken& token : revoked.tokens) {
+      AuditEvent& event = call.items.emplace_back();
+      event.action = "token.revoke";
+      NoteStored(token, event);
+    }
+  }
+  ToMessage(revoked, response);
+  return absl::OkStatus();
 }
 
 grpc::ServerUnaryReactor* TokenBrokerService::ExtendToken(
     grpc::CallbackServerContext* context, const v1::ExtendTokenRequest* request,
     v1::Token* response) {
-  return RunUnary(pool_, *context, [=, this]() -> absl::Status {
-    LATCHKEY_ASSIGN_OR_RETURN(const Identity caller,
-                              CallerOf(*context, authenticator_));
-    LATCHKEY_ASSIGN_OR_RETURN(const absl::Time until, FromMessage(*request));
-    LATCHKEY_ASSIGN_OR_RETURN(
-        const StoredToken token,
-        administration_.Extend(caller, request->id(), until));
-    ToMessage(token.record, *response);
-    return absl::OkStatus();
-  });
+  return frame_.Unary(
+      *context, Rpc::kExtendToken, [=, this](Call& call) -> absl::Status {
+        LATCHKEY_ASSIGN_OR_RETURN(const absl::Time until,
+                                  FromMessage(*request));
+        call.audit.facts["expire_time"] = FormatRfc3339(until);
+        LATCHKEY_ASSIGN_OR_RETURN(
+            const StoredToken token,
+            administration_.Extend(call.identity, request->id(), until));
+        NoteStored(token, call.audit);
+        ToMessage(token.record, *response);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* TokenBrokerService::ExplainToken(
     grpc::CallbackServerContext* context,
     const v1::ExplainTokenRequest* request,
     v1::ExplainTokenResponse* response) {
-  return RunUnary(pool_, *context, [=, this]() -> absl::Status {
-    LATCHKEY_ASSIGN_OR_RETURN(const Identity caller,
-                              CallerOf(*context, authenticator_));
-    LATCHKEY_ASSIGN_OR_RETURN(const TokenLineage lineage,
-                              administration_.Explain(caller, request->id()));
-    ToMessage(lineage, *response);
-    return absl::OkStatus();
-  });
+  return frame_.Unary(
+      *context, Rpc::kExplainToken, [=, this](Call& call) -> absl::Status {
+        LATCHKEY_ASSIGN_OR_RETURN(
+            const TokenLineage lineage,
+            administration_.Explain(call.identity, request->id()));
+        NoteStored(lineage.token, call.audit);
+        ToMessage(lineage, *response);
+        return absl::OkStatus();
+      });
 }
 
 WatchReactor* TokenBrokerService::WatchTokens(
     grpc::CallbackServerContext* context,
     const v1::WatchTokensRequest* request) {
-  const auto caller = CallerOf(*context, authenticator_);
-  if (!caller.ok()) return RefuseWatch(caller.status());
-  return watches_.Open(*caller, *request);
+  const TokenWatches::StreamPtr stream = watches_.Prepare(*request);
+  frame_.Stream(
+      *context, Rpc::kWatchTokens,
+      [this, stream](Call& call) {
+        return watches_.Begin(stream, call.identity);
+      },
+      [this, stream](const grpc::Status& status) {
+        watches_.Refuse(stream, status);
+      });
+  return TokenWatches::ReactorOf(stream);
 }
 
 }  // namespace latchkey

@@ -1,12 +1,11 @@
-// The gRPC face of the provisioners' side (latchkey.v1.TokenBroker): unpacks,
+// The gRPC face of what provisioners ask (latchkey.v1.TokenBroker): unpacks,
 // asks, packs.
 
 #ifndef LATCHKEY_SERVICES_TOKEN_BROKER_SERVICE_H_
 #define LATCHKEY_SERVICES_TOKEN_BROKER_SERVICE_H_
 
-#include "core/thread_pool.h"
 #include "latchkey/v1/token_broker.grpc.pb.h"
-#include "services/authenticator.h"
+#include "services/call_frame.h"
 #include "services/fair_queue.h"
 #include "services/token_administration.h"
 #include "services/token_broker.h"
@@ -17,21 +16,18 @@ namespace latchkey {
 
 class TokenBrokerService final : public v1::TokenBroker::CallbackService {
  public:
-  // All must outlive this. The server must verify client certificates, where it
-  // asks for any.
+  // All must outlive this. Items of batches run on `batch_queue`: a queue of
+  // their own, since their calls wait for them on the frame's.
   TokenBrokerService(latchkey::TokenBroker& broker,
-                     TokenAdministration& administration,
-                     TokenWatches& watches,
-                     Authenticator& authenticator,
-                     const ClusterEndpoints& cluster, ThreadPool& pool,
-                     FairQueue& batch_queue)
+                     TokenAdministration& administration, TokenWatches& watches,
+                     const ClusterEndpoints& cluster, FairQueue& batch_queue,
+                     CallFrame& frame)
       : broker_(broker),
         administration_(administration),
         watches_(watches),
-        authenticator_(authenticator),
         cluster_(cluster),
-        pool_(pool),
-        batch_queue_(batch_queue) {}
+        batch_queue_(batch_queue),
+        frame_(frame) {}
 
   grpc::ServerUnaryReactor* IssueToken(
       grpc::CallbackServerContext* context,
@@ -63,13 +59,18 @@ class TokenBrokerService final : public v1::TokenBroker::CallbackService {
                             const v1::WatchTokensRequest* request) override;
 
  private:
+  absl::Status IssueAll(const grpc::CallbackServerContext& context, Call& call,
+                        const v1::BatchIssueTokensRequest& request,
+                        v1::BatchIssueTokensResponse& response);
+  absl::Status Revoke(Call& call, const v1::RevokeTokenRequest& request,
+                      v1::RevokeTokenResponse& response);
+
   latchkey::TokenBroker& broker_;
   TokenAdministration& administration_;
   TokenWatches& watches_;
-  Authenticator& authenticator_;
   const ClusterEndpoints& cluster_;
-  ThreadPool& pool_;
   FairQueue& batch_queue_;
+  CallFrame& frame_;
 };
 
 }  // namespace latchkey

@@ -44,6 +44,19 @@ WorkResult AfterError(const TokenId& id, const absl::Status& status) {
   return WorkResult::Retry(RetryAfterOf(status).value_or(absl::ZeroDuration()));
 }
 
+AuditEvent EventOf(std::string_view action, const StoredToken& token) {
+  AuditEvent event{.action = std::string(action),
+                   .rule = token.record.rule,
+                   .token_id = token.record.id.text(),
+                   .token_uid = token.uid,
+                   .facts = {{"node", token.record.scope.node_name}}};
+  if (const auto& reservation = token.record.reservation) {
+    event.facts["csr"] = reservation->csr_name;
+    event.facts["csr_uid"] = reservation->csr_uid;
+  }
+  return event;
+}
+
 }  // namespace
 
 void TokenUpkeep::NoteDeleted(const CertificateSigningRequest& csr) {
@@ -69,6 +82,9 @@ WorkResult TokenUpkeep::Remove(const StoredToken& token) {
   const TokenRecord& record = token.record;
   const absl::Status removed = store_.Remove(token);
   if (!removed.ok()) return AfterError(record.id, removed);
+  AuditEvent event = EventOf("token.remove", token);
+  event.facts["state"] = std::string(TokenStateName(record.state));
+  audit_.Record(event).IgnoreError();  // it is gone either way
   LogToken("token removed", record,
            "expired while " + std::string(TokenStateName(record.state)));
   Forget(record);
@@ -103,6 +119,12 @@ WorkResult TokenUpkeep::TendReserved(const StoredToken& token) {
 
 WorkResult TokenUpkeep::ReleaseFrom(const StoredToken& token) {
   const std::string uid = token.record.reservation->csr_uid;
+  // That the CSR is dead is true whatever becomes of the write.
+  if (const absl::Status recorded =
+          audit_.Record(EventOf("token.release", token));
+      !recorded.ok()) {
+    return AfterError(token.record.id, recorded);
+  }
   const auto released = Advance(
       store_, token.record.id,
       [&](const TokenRecord& record) { return Release(record, uid); }, token);
@@ -133,6 +155,11 @@ WorkResult TokenUpkeep::SpendOn(const StoredToken& token,
               .not_after = token.record.expire_time};
   }
   bought.time = absl::FromUnixSeconds(absl::ToUnixSeconds(clock_.Now()));
+  AuditEvent event = EventOf("token.spend", token);
+  event.facts["certificate"] = bought.fingerprint;
+  if (const absl::Status recorded = audit_.Record(event); !recorded.ok()) {
+    return AfterError(token.record.id, recorded);
+  }
   const SecretString stand_in = RandomBase36(BootstrapToken::kSecretLength);
   const auto spent = Advance(
       store_, token.record.id,

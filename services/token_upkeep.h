@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 
+#include "audit/audit_log.h"
 #include "clients/kubernetes/kubernetes_client.h"
 #include "core/clock.h"
 #include "core/mutex.h"
@@ -37,14 +38,20 @@ class TokenUpkeep {
 
   // All must outlive this.
   TokenUpkeep(Options options, KubernetesClient& client, TokenStore& store,
-              const Clock& clock)
-      : options_(options), client_(client), store_(store), clock_(clock) {}
+              AuditLog& audit, const Clock& clock)
+      : options_(options),
+        client_(client),
+        store_(store),
+        audit_(audit),
+        clock_(clock) {}
 
   // CSR `csr` was deleted in this last state. A CSR that is gone is certain
   // never to yield a certificate only if it was seen to go without one.
   void NoteDeleted(const kubernetes::CertificateSigningRequest& csr);
 
-  // Does what is due for the token, and says when to look again. Blocks for a
+  // Does what is due for the token, and says when to look again. Releasing and
+  // spending are recorded before they are done, and not done while the audit
+  // log insists and cannot be written. Blocks for a
   // few round trips to the API server.
   WorkResult Tend(const TokenId& id);
 
@@ -62,6 +69,7 @@ class TokenUpkeep {
   const Options options_;
   KubernetesClient& client_;
   TokenStore& store_;
+  AuditLog& audit_;
   const Clock& clock_;
   Mutex mutex_;
   // UIDs of CSRs of bootstrap tokens that were deleted without a certificate.

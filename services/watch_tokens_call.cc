@@ -17,14 +17,6 @@
 namespace latchkey {
 namespace {
 
-class RefusedWatch final : public WatchReactor {
- public:
-  explicit RefusedWatch(const absl::Status& status) {
-    Finish(ToGrpcStatus(status));
-  }
-  void OnDone() override { delete this; }
-};
-
 v1::TokenEvent::Type ToMessage(TokenEventType type) {
   switch (type) {
     case TokenEventType::kIssued:
@@ -87,25 +79,45 @@ absl::Status NoRule(const Identity& caller) {
 
 }  // namespace
 
-WatchReactor* RefuseWatch(const absl::Status& status) {
-  return new RefusedWatch(status);
-}
-
-// One stream. gRPC holds it until OnDone(), the set of streams as long, and the
-// teller of events while it calls.
+// One stream. It holds itself until OnDone(), as gRPC does; the teller of events
+// while it calls; and the set of streams from Begin() on.
 class TokenWatches::Stream final : public WatchReactor,
                                    public TokenEvents::Reader {
  public:
-  Stream(TokenWatches& watches, Identity caller, Wanted wanted)
-      : watches_(watches),
-        caller_(std::move(caller)),
-        filter_(std::move(wanted.filter)),
-        position_(watches.events_.Begin(wanted.cursor)) {}
+  Stream(TokenWatches& watches, absl::StatusOr<Wanted> wanted)
+      : watches_(watches), wanted_(std::move(wanted)) {}
+
+  // What is asked for, or what is wrong with it.
+  const absl::StatusOr<Wanted>& wanted() const { return wanted_; }
+  void HoldItself(StreamPtr self) { self_ = std::move(self); }
+
+  // From here on OnDone() makes it leave, however it ends.
+  void NoteEntered(const Identity& caller) {
+    const MutexLock lock(mutex_);
+    entered_ = true;
+    caller_ = caller;
+  }
+  // Lets it tell.
+  absl::Status Start() {
+    const MutexLock lock(mutex_);
+    if (end_.has_value()) return *end_;
+    position_.emplace(watches_.events_.Begin(wanted_->cursor));
+    return absl::OkStatus();
+  }
+  void RefuseWith(const grpc::Status& status) {
+    {
+      const MutexLock lock(mutex_);
+      finished_ = true;
+    }
+    Finish(status);
+  }
 
   // Tells what there is to tell, if nothing is on its way.
   void Pump() {
     const MutexLock lock(mutex_);
-    if (writing_ || finished_) return;
+    // Until it has begun there is nobody to tell; not even that the client is
+    // gone, since the call is still looked at.
+    if (!position_.has_value() || writing_ || finished_) return;
     if (!end_.has_value() && Reach() == Reach::kNone) end_ = NoRule(caller_);
     if (end_.has_value()) {
       finished_ = true;
@@ -113,7 +125,7 @@ class TokenWatches::Stream final : public WatchReactor,
       return;
     }
     if (!Pack()) return;
-    response_.set_cursor(FormatCursor(position_.cut()));
+    response_.set_cursor(FormatCursor(position_->cut()));
     writing_ = true;
     StartWrite(&response_);
   }
@@ -145,14 +157,24 @@ class TokenWatches::Stream final : public WatchReactor,
     Pump();
   }
   void OnCancel() override { End(absl::CancelledError("gone")); }
-  void OnDone() override { watches_.Leave(this, caller_.name); }
+  void OnDone() override {
+    const StreamPtr last = std::move(self_);  // may be the last to hold it
+    bool entered = false;
+    std::string caller;
+    {
+      const MutexLock lock(mutex_);
+      entered = entered_;
+      caller = caller_.name;
+    }
+    if (entered) watches_.Leave(this, caller);
+  }
 
  private:
   // Fills the response with what comes next; false if there is nothing.
   bool Pack() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     response_.Clear();
     while (true) {
-      const TokenEvents::News news = watches_.events_.Next(position_);
+      const TokenEvents::News news = watches_.events_.Next(*position_);
       switch (news.kind) {
         case TokenEvents::News::Kind::kGap:
           response_.mutable_gap()->set_reason(news.gap);
@@ -164,7 +186,7 @@ class TokenWatches::Stream final : public WatchReactor,
                               *response_.mutable_event()->mutable_token());
           return true;
         case TokenEvents::News::Kind::kNothing:
-          if (!progress_due_ || !position_.started()) return false;
+          if (!progress_due_ || !position_->started()) return false;
           progress_due_ = false;
           response_.mutable_progress();
           return true;
@@ -174,7 +196,7 @@ class TokenWatches::Stream final : public WatchReactor,
   bool MayTell(const TokenRecord& record)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return (record.provisioner == caller_.name || Reach() == Reach::kAll) &&
-           filter_.Matches(record);
+           wanted_->filter.Matches(record);
   }
   enum Reach Reach() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     auto policy = watches_.policy_.Current();
@@ -186,11 +208,14 @@ class TokenWatches::Stream final : public WatchReactor,
   }
 
   TokenWatches& watches_;
-  const Identity caller_;
-  const TokenFilter filter_;
+  const absl::StatusOr<Wanted> wanted_;
+  StreamPtr self_;
 
   Mutex mutex_;
-  TokenEvents::Position position_ ABSL_GUARDED_BY(mutex_);
+  Identity caller_ ABSL_GUARDED_BY(mutex_);
+  bool entered_ ABSL_GUARDED_BY(mutex_) = false;
+  // None before it has begun.
+  std::optional<TokenEvents::Position> position_ ABSL_GUARDED_BY(mutex_);
   v1::WatchTokensResponse response_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const Policy> judged_by_ ABSL_GUARDED_BY(mutex_);
   enum Reach reach_ ABSL_GUARDED_BY(mutex_) = Reach::kNone;
@@ -201,20 +226,41 @@ class TokenWatches::Stream final : public WatchReactor,
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-WatchReactor* TokenWatches::Open(const Identity& caller,
-                                 const v1::WatchTokensRequest& request) {
+TokenWatches::StreamPtr TokenWatches::Prepare(
+    const v1::WatchTokensRequest& request) {
+  auto stream = std::make_shared<Stream>(*this, FromRequest(request));
+  stream->HoldItself(stream);
+  return stream;
+}
+
+WatchReactor* TokenWatches::ReactorOf(const StreamPtr& stream) {
+  return stream.get();
+}
+
+void TokenWatches::Refuse(const StreamPtr& stream, const grpc::Status& status) {
+  stream->RefuseWith(status);
+}
+
+absl::Status TokenWatches::Begin(const StreamPtr& stream,
+                                 const Identity& caller) {
   if (policy_.Current()->ReachOf(caller) == Reach::kNone) {
-    return RefuseWatch(NoRule(caller));
+    return NoRule(caller);
   }
-  auto wanted = FromRequest(request);
-  if (!wanted.ok()) return RefuseWatch(wanted.status());
-  const auto stream =
-      std::make_shared<Stream>(*this, caller, *std::move(wanted));
-  const absl::Status entered = Enter(stream, caller.name);
-  if (!entered.ok()) return RefuseWatch(entered);
+  LATCHKEY_RETURN_IF_ERROR(stream->wanted().status());
+  LATCHKEY_RETURN_IF_ERROR(Enter(stream, caller.name));
+  stream->NoteEntered(caller);
+  LATCHKEY_RETURN_IF_ERROR(stream->Start());
   events_.Add(stream);
   stream->Pump();
-  return stream.get();
+  return absl::OkStatus();
+}
+
+WatchReactor* TokenWatches::Open(const Identity& caller,
+                                 const v1::WatchTokensRequest& request) {
+  const StreamPtr stream = Prepare(request);
+  const absl::Status begun = Begin(stream, caller);
+  if (!begun.ok()) Refuse(stream, ToGrpcStatus(begun));
+  return ReactorOf(stream);
 }
 
 absl::Status TokenWatches::Enter(const std::shared_ptr<Stream>& stream,

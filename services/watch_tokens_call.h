@@ -22,9 +22,6 @@ namespace latchkey {
 
 using WatchReactor = grpc::ServerWriteReactor<v1::WatchTokensResponse>;
 
-// A stream that ends at once, with `status`.
-WatchReactor* RefuseWatch(const absl::Status& status);
-
 // Safe for concurrent use.
 class TokenWatches {
  public:
@@ -40,7 +37,23 @@ class TokenWatches {
   TokenWatches(const TokenWatches&) = delete;
   TokenWatches& operator=(const TokenWatches&) = delete;
 
-  // Begins a stream for `caller`. It ends with
+  class Stream;
+  using StreamPtr = std::shared_ptr<Stream>;
+
+  // A stream that has not begun: it is not known yet whose it is. gRPC may have
+  // its reactor at once. Begin() or Refuse() must follow, once.
+  StreamPtr Prepare(const v1::WatchTokensRequest& request);
+  static WatchReactor* ReactorOf(const StreamPtr& stream);
+
+  // Ends a stream that has not begun.
+  void Refuse(const StreamPtr& stream, const grpc::Status& status);
+
+  // Begins the stream for `caller`. An error, and Refuse() is to follow:
+  //   INVALID_FIELD (kInvalidArgument), POLICY_DENIED, TOO_MANY_WATCHES,
+  //   BROKER_STOPPING as below; kCancelled if the caller is gone already
+  absl::Status Begin(const StreamPtr& stream, const Identity& caller);
+
+  // All of these at once: begins a stream for `caller`. It ends with
   //   INVALID_FIELD (kInvalidArgument) at once
   //   POLICY_DENIED (kPermissionDenied) when no rule is for the caller any
   //   more:
@@ -59,10 +72,7 @@ class TokenWatches {
   size_t streams() const;
 
  private:
-  class Stream;
-
-  absl::Status Enter(const std::shared_ptr<Stream>& stream,
-                     const std::string& caller);
+  absl::Status Enter(const StreamPtr& stream, const std::string& caller);
   void Leave(const Stream* stream, const std::string& caller);
 
   const Options options_;

@@ -51,6 +51,8 @@ wall '<curl/' libcurl clients/http/
 wall '<yaml-cpp/' yaml-cpp core/config_reader.cc
 wall '<zlib.h>' zlib core/ticket.cc
 wall '<sqlite3.h>' SQLite devcluster/sqlite_object_store.cc
+wall '<prometheus/' prometheus-cpp services/broker_metrics.cc
+wall '<civetweb.h>' CivetWeb server/metrics_server.cc
 wall '<(grpc|grpcpp)/|\.grpc\.pb\.h' gRPC services/ server/ clients/broker/ \
   clients/node/ clients/ctl/
 wall '"latchkey/v1/' 'the latchkey.v1 messages' services/ server/ clients/node/ \

@@ -151,5 +151,29 @@ policy_tests:
                                "for scope.node_name"))));
 }
 
+TEST(BrokerConfigTest, WhatWatchesOverTheBrokerIsOffUnlessItIsAskedFor) {
+  const auto plain = ParseBrokerConfig("broker.yaml", kGood);
+  ASSERT_THAT(plain, IsOk());
+  EXPECT_EQ(plain->audit.file, "");
+  EXPECT_EQ(plain->metrics_listen, "");
+  EXPECT_FALSE(plain->reflection);
+
+  const auto full = ParseBrokerConfig(
+      "broker.yaml", std::string(kGood) +
+                         "audit: {file: /a/b, fsync: false, fail_closed: "
+                         "false}\nmetrics: {}\nreflection: true\n");
+  ASSERT_THAT(full, IsOk());
+  EXPECT_EQ(full->audit.file, "/a/b");
+  EXPECT_FALSE(full->audit.fsync);
+  EXPECT_FALSE(full->audit.fail_closed);
+  EXPECT_EQ(full->metrics_listen, "127.0.0.1:7445");
+  EXPECT_TRUE(full->reflection);
+
+  EXPECT_THAT(
+      ParseBrokerConfig("broker.yaml",
+                        std::string(kGood) + "audit: {fail_closed: true}\n"),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("audit")));
+}
+
 }  // namespace
 }  // namespace latchkey

@@ -7,3 +7,4 @@ latchkey_test(server/grpc_listener_test.cc LABEL grpc
   DEPS latchkey::server latchkey::broker_client latchkey::jwt_testing fmt::fmt)
 latchkey_test(server/policy_reload_test.cc
   DEPS latchkey::server latchkey::files)
+latchkey_test(server/metrics_server_test.cc DEPS latchkey::server fmt::fmt)

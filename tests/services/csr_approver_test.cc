@@ -194,5 +194,42 @@ TEST_F(CsrApproverTest, ConcernsPendingKubeletCsrsOfBootstrapTokens) {
   EXPECT_FALSE(CsrApprover::Concerns(decided));
 }
 
+TEST_F(CsrApproverTest, TheApprovalIsRecordedBeforeItIsSent) {
+  IssueDirect();
+  const Csr csr = PostCsr("csr-1", key_);
+  audit_.Before([&](const latchkey::AuditEvent& event) {
+    EXPECT_EQ(event.token_id, "abc123");
+    EXPECT_FALSE(event.token_uid.empty());
+    EXPECT_EQ(event.facts.at("csr_uid"), csr.metadata().uid());
+    EXPECT_EQ(DecisionOn("csr-1"), "") << "the cluster has heard of it";
+  });
+  approver_.Decide(csr);
+  EXPECT_THAT(audit_.Summary(), ::testing::ElementsAre("token.reserve allowed",
+                                                       "csr.approve allowed"));
+  EXPECT_EQ(DecisionOn("csr-1"), "Approved LatchkeyApproved");
+}
+
+TEST_F(CsrApproverTest, WhatCannotBeRecordedIsNotDecided) {
+  IssueDirect();
+  const Csr csr = PostCsr("csr-1", key_);
+  const Csr stranger = PostCsr("csr-2", key_, "worker-2");
+  audit_.Break(/*says_so=*/false);
+  EXPECT_EQ(approver_.Decide(csr).kind, latchkey::WorkResult::Kind::kRetry);
+  EXPECT_EQ(approver_.Decide(stranger).kind,
+            latchkey::WorkResult::Kind::kRetry);
+  EXPECT_EQ(DecisionOn("csr-1"), "");
+  EXPECT_EQ(DecisionOn("csr-2"), "");
+  audit_.Mend();
+  approver_.Decide(csr);
+  approver_.Decide(stranger);
+  EXPECT_EQ(DecisionOn("csr-1"), "Approved LatchkeyApproved");
+  EXPECT_EQ(DecisionOn("csr-2"), "Denied SCOPE_NODE_NAME");
+  EXPECT_THAT(
+      audit_.Summary(),
+      ::testing::IsSupersetOf({"token.reserve allowed", "csr.approve allowed",
+                               "token.misuse denied SCOPE_NODE_NAME",
+                               "csr.deny denied SCOPE_NODE_NAME"}));
+}
+
 }  // namespace
 }  // namespace latchkey_testing

@@ -74,9 +74,10 @@ TEST(GrpcStatusTest, OtherErrorsLoseTheirDetails) {
 
 TEST(GrpcStatusTest, TheServersPatienceIsPassedOn) {
   const absl::Status busy = WithRetryAfter(
-      absl::ResourceExhaustedError("slow down"), absl::Milliseconds(1200));
-  EXPECT_EQ(RetryAfterOf(FromGrpcStatus(ToGrpcStatus(busy))), absl::Seconds(2))
-      << "whole seconds, never sooner";
+      absl::ResourceExhaustedError("slow down"), absl::Microseconds(1200001));
+  EXPECT_EQ(RetryAfterOf(FromGrpcStatus(ToGrpcStatus(busy))),
+            absl::Milliseconds(1201))
+      << "whole milliseconds, never sooner";
 }
 
 TEST(GrpcStatusTest, ForeignAndBrokenDetailsAreIgnored) {
@@ -97,6 +98,22 @@ TEST(GrpcStatusTest, AQuotaSaysHowMuchItAllows) {
   ASSERT_TRUE(details.details(1).UnpackTo(&quota));
   EXPECT_EQ(quota.violations(0).subject(), "rule:workers");
   EXPECT_EQ(quota.violations(0).description(), "10 tokens are unused");
+}
+
+TEST(GrpcStatusTest, WhatIsInTheWrongStateIsNamed) {
+  const grpc::Status wire = ToGrpcStatus(
+      Refuse(absl::StatusCode::kFailedPrecondition, reason::kTokenSpent,
+             "it is spent", {{"token", "abc123"}}));
+  google::rpc::Status details;
+  ASSERT_TRUE(details.ParseFromString(wire.error_details()));
+  google::rpc::PreconditionFailure failure;
+  bool found = false;
+  for (const auto& detail : details.details()) {
+    found = found || detail.UnpackTo(&failure);
+  }
+  ASSERT_TRUE(found);
+  EXPECT_EQ(failure.violations(0).type(), "TOKEN_SPENT");
+  EXPECT_EQ(failure.violations(0).subject(), "abc123");
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "storage/advance.h"
 #include "storage/kubernetes_token_store.h"
 #include "tests/fakes/fake_kubernetes_client.h"
+#include "tests/fakes/recording_audit_log.h"
 #include "tests/storage/records.h"
 #include "tests/testing/fake_clock.h"
 #include "tests/testing/status_matchers.h"
@@ -125,10 +126,11 @@ class JoinFixture : public ::testing::Test {
   latchkey::KubernetesTokenStore store_{api_};
   latchkey::LivePolicy policy_{latchkey::Policy(
       {{.name = "workers"}, {.name = "frozen", .freeze_on_misuse = true}})};
-  latchkey::MisuseGuard misuse_{store_, policy_, clock_};
-  latchkey::CsrApprover approver_{{}, api_, store_, misuse_, clock_};
-  latchkey::CsrApprover second_approver_{{}, api_, store_, misuse_, clock_};
-  latchkey::TokenUpkeep upkeep_{{}, api_, store_, clock_};
+  RecordingAuditLog audit_;
+  latchkey::MisuseGuard misuse_{store_, policy_, audit_, clock_};
+  latchkey::CsrApprover approver_{{}, api_, store_, misuse_, audit_, clock_};
+  latchkey::CsrApprover second_approver_{{}, api_, store_, misuse_, audit_, clock_};
+  latchkey::TokenUpkeep upkeep_{{}, api_, store_, audit_, clock_};
   latchkey::CertificateAuthority authority_ =
       latchkey::CertificateAuthority::Create("cluster", At(-1000),
                                              At(1'000'000))

@@ -1,5 +1,7 @@
-foreach(name batch_issue bearer_cache csr_rules event_merge record_index
-             token_broker token_messages watch_cursor work_schedule worker_pool)
+foreach(name batch_issue bearer_cache broker_metrics csr_rules event_merge
+             fair_queue peer_key rate_limiter record_index refusal_tally
+             rpc_table token_broker token_messages watch_cursor work_schedule
+             worker_pool)
   latchkey_test(services/${name}_test.cc DEPS latchkey::services)
 endforeach()
 
@@ -13,7 +15,7 @@ foreach(name authenticator jwks_source)
     DEPS latchkey::services latchkey::fakes latchkey::jwt_testing fmt::fmt)
 endforeach()
 
-foreach(name grpc_status watch_tokens_call)
+foreach(name call_frame fairness grpc_status watch_tokens_call)
   latchkey_test(services/${name}_test.cc LABEL grpc
-    DEPS latchkey::services latchkey::broker_client)
+    DEPS latchkey::services latchkey::broker_client latchkey::crypto)
 endforeach()

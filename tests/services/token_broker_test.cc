@@ -85,7 +85,8 @@ class TokenBrokerTest : public ::testing::Test {
   MemoryTokenStore memory_{clock_};
   FlakyTokenStore store_{memory_};
   LivePolicy policy_{Policy(Rules())};
-  MisuseGuard misuse_{store_, policy_, clock_};
+  NoAuditLog audit_;
+  MisuseGuard misuse_{store_, policy_, audit_, clock_};
   RecordIndex index_;
   RecordIndex second_index_;
   TokenBroker broker_{{}, store_, policy_, misuse_, index_, clock_};

@@ -101,7 +101,7 @@ TEST_F(TokenUpkeepTest, AnotherCsrOfTheSameNameIsNotTheOne) {
 
 TEST_F(TokenUpkeepTest, ASecondBrokerFindsNothingLeftToDo) {
   JoinUntilIssued();
-  latchkey::TokenUpkeep second({}, api_, store_, clock_);
+  latchkey::TokenUpkeep second({}, api_, store_, audit_, clock_);
   second.Tend(Id("abc123"));
   Tend();
   clock_.Advance(absl::Seconds(30));

@@ -1,0 +1,246 @@
+#include "services/call_frame.h"
+
+#include <algorithm>
+#include <cassert>
+#include <random>
+#include <utility>
+
+#include <absl/time/clock.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "clients/log/event_log.h"
+#include "core/reasons.h"
+#include "core/refusal.h"
+#include "services/grpc_status.h"
+#include "services/peer_key.h"
+
+namespace latchkey {
+namespace {
+
+constexpr absl::Duration kOverloadPause = absl::Seconds(1);
+
+// From `delay` to twice that: callers that were refused together must not come
+// back together.
+absl::Duration WithJitter(absl::Duration delay) {
+  thread_local std::minstd_rand random{std::random_device()()};
+  return delay + delay * std::uniform_real_distribution<>(0, 1)(random);
+}
+
+absl::Status Overloaded() {
+  return WithRetryAfter(
+      latchkey::Refuse(absl::StatusCode::kResourceExhausted,
+                       reason::kOverloaded,
+                       "the broker has more calls than it can hold"),
+      WithJitter(kOverloadPause));
+}
+
+// Denied by a rule, or failed because something did not answer.
+AuditVerdict VerdictOf(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return AuditVerdict::kAllowed;
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kCancelled:
+      return AuditVerdict::kFailed;
+    default:
+      return AuditVerdict::kDenied;
+  }
+}
+
+}  // namespace
+
+void NoteRefusal(const absl::Status& shown, AuditEvent& event) {
+  event.verdict = VerdictOf(shown);
+  event.reason = ReasonOf(shown);
+  for (const auto& [key, value] : MetadataOf(shown)) {
+    if (key == "rule") {
+      if (event.rule.empty()) event.rule = value;
+    } else if (key == "token") {
+      if (event.token_id.empty()) event.token_id = value;
+    } else {
+      event.facts.try_emplace(key, value);
+    }
+  }
+}
+
+void NoteToken(const TokenRecord& record, std::string_view uid,
+               AuditEvent& event) {
+  event.rule = record.rule;
+  event.token_id = record.id.text();
+  event.token_uid = std::string(uid);
+  event.facts["node"] = record.scope.node_name;
+  event.facts["delivery"] = std::string(DeliveryName(record.delivery));
+}
+
+struct CallFrame::InHand {
+  const RpcDeclaration& rpc;
+  grpc::CallbackServerContext& context;
+  Body body;
+  int items;
+  std::function<void(const absl::Status&)> finish;
+  absl::Time begun = absl::Now();
+  std::string queue_key = {};
+  Call call = {};
+};
+
+CallFrame::CallFrame(Options options, CallAuthenticator& authenticator,
+                     AuditLog& audit, BrokerMetrics& metrics,
+                     const Clock& clock)
+    : options_(std::move(options)),
+      authenticator_(authenticator),
+      audit_(audit),
+      metrics_(metrics),
+      clock_(clock),
+      refusals_(options_.refusals, audit),
+      queue_(options_.queue),
+      authentication_(options_.authentication) {}
+
+CallFrame::~CallFrame() = default;
+
+grpc::ServerUnaryReactor* CallFrame::Unary(grpc::CallbackServerContext& context,
+                                           Rpc rpc, Body body, int items) {
+  grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
+  Begin(std::make_shared<InHand>(InHand{
+      .rpc = DeclarationOf(rpc),
+      .context = context,
+      .body = std::move(body),
+      .items = items,
+      .finish = [reactor](const absl::Status& status) {
+        reactor->Finish(absl::IsCancelled(status) ? grpc::Status::CANCELLED
+                                                  : ToGrpcStatus(status));
+      }}));
+  return reactor;
+}
+
+void CallFrame::Stream(grpc::CallbackServerContext& context, Rpc rpc,
+                       Body start,
+                       std::function<void(const grpc::Status&)> refuse) {
+  Begin(std::make_shared<InHand>(InHand{
+      .rpc = DeclarationOf(rpc),
+      .context = context,
+      .body = std::move(start),
+      .items = 1,
+      .finish = [refuse = std::move(refuse)](const absl::Status& status) {
+        if (status.ok()) return;
+        refuse(absl::IsCancelled(status) ? grpc::Status::CANCELLED
+                                         : ToGrpcStatus(status));
+      }}));
+}
+
+void CallFrame::Begin(const CallPtr& call) {
+  call->call.peer = call->context.peer();
+  if (call->rpc.authentication == RpcAuthentication::kTicket) {
+    Admit(call, Identity{});
+    return;
+  }
+  if (auto known = authenticator_.Known(call->context)) {
+    Admit(call, *std::move(known));
+    return;
+  }
+  const bool accepted =
+      authentication_.TrySubmit(PeerKey(call->call.peer), [this, call] {
+        Admit(call, authenticator_.Authenticate(call->context));
+      });
+  if (!accepted) Refuse(call, Overloaded());
+}
+
+void CallFrame::Admit(const CallPtr& call, absl::StatusOr<Identity> identity) {
+  if (!identity.ok()) {
+    Refuse(call, identity.status());
+    return;
+  }
+  call->call.identity = *std::move(identity);
+  call->queue_key = call->rpc.limit == RpcLimit::kPeer
+                        ? PeerKey(call->call.peer)
+                        : call->call.identity.name;
+  if (const absl::Status allowed = CheckRate(*call); !allowed.ok()) {
+    Refuse(call, allowed);
+    return;
+  }
+  if (!queue_.TrySubmit(call->queue_key, [this, call] { Run(call); })) {
+    Refuse(call, Overloaded());
+  }
+}
+
+absl::Status CallFrame::CheckRate(const InHand& call) {
+  std::optional<Rate> rate;
+  if (call.rpc.limit == RpcLimit::kPeer) {
+    rate = options_.peer_rate;
+  } else if (options_.rate_of) {
+    rate = options_.rate_of(call.call.identity);
+  }
+  if (!rate.has_value()) return absl::OkStatus();
+  const int cost =
+      call.rpc.cost == RpcCost::kItem ? std::max(1, call.items) : 1;
+  const auto wait = limiter_.Take(call.queue_key, *rate, cost, clock_.Now());
+  if (!wait.has_value()) return absl::OkStatus();
+  return WithRetryAfter(
+      latchkey::Refuse(
+          absl::StatusCode::kResourceExhausted, reason::kRateLimited,
+          "too many calls; RetryInfo says when to come back",
+          {{"limit", fmt::format("{:g} a minute", 60 * rate->per_second)}}),
+      WithJitter(*wait));
+}
+
+void CallFrame::Refuse(const CallPtr& call, const absl::Status& status) {
+  const absl::Status shown = PublicStatus(status);
+  AuditEvent& event = call->call.audit;
+  event.action = std::string(call->rpc.action());
+  event.verdict = VerdictOf(shown);
+  event.reason = ReasonOf(shown);
+  event.identity = call->call.identity.name;
+  event.identity_kind = call->call.identity.kind;
+  // Without the port: one that asks again is still the same.
+  event.peer = PeerKey(call->call.peer);
+  refusals_.Add(event);
+  End(call, shown);
+}
+
+void CallFrame::Run(const CallPtr& call) {
+  if (call->context.IsCancelled()) {
+    End(call, absl::CancelledError("the client gave up"));
+    return;
+  }
+  if (const absl::Status ready = audit_.Ready(); !ready.ok()) {
+    End(call, ready);
+    return;
+  }
+  const absl::Status status = PublicStatus(call->body(call->call));
+  const absl::Status recorded = Record(*call, status);
+  End(call, recorded.ok() ? status : recorded);
+}
+
+absl::Status CallFrame::Record(InHand& call, const absl::Status& status) {
+  AuditEvent& event = call.call.audit;
+  if (!status.ok()) {
+    NoteRefusal(status, event);
+  } else if (const auto missing = MissingFacts(call.rpc, event);
+             !missing.empty()) {
+    metrics_.AuditIncomplete();
+    LogEvent(LogLevel::kError, "audit record incomplete",
+             {{"rpc", std::string(call.rpc.action())},
+              {"lacks", fmt::format("{}", fmt::join(missing, ", "))}});
+    assert(missing.empty());
+  }
+  std::vector<AuditEvent> events = std::move(call.call.items);
+  event.action = std::string(call.rpc.action());
+  events.push_back(std::move(event));
+  for (AuditEvent& one : events) {
+    if (one.verdict == AuditVerdict::kObserved) metrics_.Observed(one.reason);
+    one.identity = call.call.identity.name;
+    one.identity_kind = call.call.identity.kind;
+    one.peer = call.call.peer;
+  }
+  return audit_.RecordAll(events);
+}
+
+void CallFrame::End(const CallPtr& call, const absl::Status& status) {
+  metrics_.RpcEnded(call->rpc.metric, status.code(), ReasonOf(status),
+                    absl::Now() - call->begun);
+  call->finish(status);
+}
+
+}  // namespace latchkey

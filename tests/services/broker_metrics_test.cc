@@ -1,0 +1,82 @@
+#include "services/broker_metrics.h"
+
+#include <string>
+
+#include <gmock/gmock.h>
+
+#include "core/version.h"
+
+namespace latchkey {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(BrokerMetricsTest, CountsAndTimesCalls) {
+  BrokerMetrics metrics;
+  metrics.RpcEnded("issue", absl::StatusCode::kOk, "", absl::Milliseconds(7));
+  metrics.RpcEnded("issue", absl::StatusCode::kPermissionDenied,
+                   "POLICY_DENIED", absl::Milliseconds(1));
+  const std::string text = metrics.Text();
+  EXPECT_THAT(text, HasSubstr("latchkey_build_info{version=\"" +
+                              std::string(kVersion) + "\"} 1"));
+  EXPECT_THAT(text,
+              HasSubstr("latchkey_rpcs_total{code=\"OK\",rpc=\"issue\"} 1"));
+  EXPECT_THAT(text,
+              HasSubstr("latchkey_refusals_total{reason=\"POLICY_DENIED\"} 1"));
+  EXPECT_THAT(text, HasSubstr("latchkey_rpc_duration_seconds_bucket{rpc="
+                              "\"issue\",le=\"0.01\"} 2"));
+  EXPECT_THAT(text, HasSubstr("latchkey_rpc_duration_seconds_bucket{rpc="
+                              "\"issue\",le=\"0.005\"} 1"));
+}
+
+TEST(BrokerMetricsTest, TimesACertificateThatThisBrokerApproved) {
+  BrokerMetrics metrics;
+  metrics.CsrApproved("uid-1", absl::Milliseconds(20));
+  metrics.CsrDenied("SCOPE_NODE_NAME", absl::Milliseconds(20));
+  metrics.CertificateSeen("uid-1");
+  metrics.CertificateSeen("uid-1");
+  metrics.CertificateSeen("another broker's");
+  const std::string text = metrics.Text();
+  EXPECT_THAT(text, HasSubstr("latchkey_certificate_seconds_count 1"));
+  EXPECT_THAT(text, HasSubstr("latchkey_csr_decision_seconds_count 2"));
+  EXPECT_THAT(text, HasSubstr("latchkey_csrs_total{decision=\"denied\"} 1"));
+  EXPECT_THAT(text, Not(HasSubstr("uid-1")));
+}
+
+TEST(BrokerMetricsTest, AskedForItLooksAtHowThingsStand) {
+  BrokerMetrics metrics;
+  bool fresh = true;
+  metrics.OnScrape([&](BrokerMetrics& at) {
+    at.SetQueue("node", 3, 2);
+    at.SetRecords("active", 7);
+    at.SetWatchFresh("csrs", fresh);
+  });
+  const std::string text = metrics.Text();
+  EXPECT_THAT(text, HasSubstr("latchkey_calls_waiting{port=\"node\"} 3"));
+  EXPECT_THAT(text, HasSubstr("latchkey_calls_running{port=\"node\"} 2"));
+  EXPECT_THAT(text, HasSubstr("latchkey_records{state=\"active\"} 7"));
+  EXPECT_THAT(text, HasSubstr("latchkey_watch_fresh{watch=\"csrs\"} 1"));
+  EXPECT_THAT(text,
+              HasSubstr("latchkey_watch_stale_seconds{watch=\"csrs\"} 0"));
+  fresh = false;
+  EXPECT_THAT(metrics.Text(),
+              HasSubstr("latchkey_watch_fresh{watch=\"csrs\"} 0"));
+}
+
+TEST(BrokerMetricsTest, OnePolicyIsInForceAtATime) {
+  BrokerMetrics metrics;
+  metrics.PolicyLoaded("aaaa");
+  metrics.PolicyLoaded("bbbb");
+  metrics.PolicyRefused();
+  const std::string text = metrics.Text();
+  EXPECT_THAT(text, HasSubstr("latchkey_policy_info{digest=\"bbbb\"} 1"));
+  EXPECT_THAT(text, Not(HasSubstr("aaaa")));
+  EXPECT_THAT(text,
+              HasSubstr("latchkey_policy_loads_total{outcome=\"loaded\"} 2"));
+  EXPECT_THAT(text,
+              HasSubstr("latchkey_policy_loads_total{outcome=\"refused\"} 1"));
+}
+
+}  // namespace
+}  // namespace latchkey

@@ -1,0 +1,340 @@
+#include "services/call_frame.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <absl/time/clock.h>
+
+#include "tests/services/call_frame_fixture.h"
+#include "tests/testing/wait_until.h"
+
+namespace latchkey_testing {
+namespace {
+
+using latchkey::AuditEvent;
+using latchkey::AuditVerdict;
+using latchkey::Call;
+using latchkey::CallFrame;
+using latchkey::Rpc;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::Ge;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Le;
+using ::testing::Not;
+using ::testing::Pair;
+using ::testing::StartsWith;
+
+class CallFrameTest : public CallFrameFixture {
+ protected:
+  // Holds the one thread that a test leaves, in a call of `who`.
+  std::thread HoldAThread(const std::string& who) {
+    store_.BeforeNextWrite([this] {
+      held_.set_value();
+      gate_.wait();
+    });
+    std::thread caller([this, who] { EXPECT_THAT(Issue(who), IsOk()); });
+    held_.get_future().wait();
+    return caller;
+  }
+  std::promise<void> held_;
+  std::promise<void> open_;
+  std::shared_future<void> gate_ = open_.get_future().share();
+};
+
+TEST_F(CallFrameTest, WhatWasAllowedIsRecordedWithAllThatItsSchemaAsksFor) {
+  StartServer();
+  const auto issued = Issue("a");
+  ASSERT_THAT(issued, IsOk());
+  const auto key =
+      latchkey::PrivateKey::Generate(latchkey::KeyType::kP256).value();
+  ASSERT_THAT(Claim(issued->ticket(), key), IsOk());
+
+  const std::vector<AuditEvent> events = audit_.events();
+  ASSERT_EQ(events.size(), 2U);
+  EXPECT_THAT(
+      MissingFacts(latchkey::DeclarationOf(Rpc::kIssueToken), events[0]),
+      IsEmpty());
+  EXPECT_THAT(
+      MissingFacts(latchkey::DeclarationOf(Rpc::kClaimToken), events[1]),
+      IsEmpty());
+  EXPECT_EQ(events[0].action, "IssueToken");
+  EXPECT_EQ(events[0].verdict, AuditVerdict::kAllowed);
+  EXPECT_EQ(events[0].identity, "cn:a");
+  EXPECT_EQ(events[0].rule, "workers");
+  EXPECT_EQ(events[0].token_id, issued->token().id());
+  EXPECT_THAT(events[0].peer, StartsWith("ipv4:127.0.0.1:"));
+  EXPECT_EQ(events[1].action, "ClaimToken");
+  EXPECT_EQ(events[1].identity, "");
+  EXPECT_EQ(events[1].token_uid, events[0].token_uid);
+  EXPECT_EQ(events[1].facts.at("key"), key.public_key_digest());
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("latchkey_rpcs_total{code=\"OK\",rpc=\"claim\"} 1"));
+}
+
+TEST_F(CallFrameTest, ADenialIsRecordedWithItsRuleAndReason) {
+  StartServer();
+  EXPECT_THAT(Issue("a", "stranger-1"),
+              ReasonIs(latchkey::reason::kPolicyDenied));
+  EXPECT_THAT(
+      Claim("no ticket",
+            latchkey::PrivateKey::Generate(latchkey::KeyType::kP256).value()),
+      ReasonIs(latchkey::reason::kTicketMalformed));
+  const std::vector<AuditEvent> events = audit_.events();
+  ASSERT_EQ(events.size(), 2U);
+  EXPECT_EQ(events[0].verdict, AuditVerdict::kDenied);
+  EXPECT_EQ(events[0].reason, "POLICY_DENIED");
+  EXPECT_EQ(events[0].rule, "workers");
+  EXPECT_THAT(events[0].facts, Contains(Pair("field", "scope.node_name")));
+  EXPECT_THAT(events[0].facts, Contains(Pair("node", "stranger-1")));
+  EXPECT_EQ(events[1].reason, "TICKET_MALFORMED");
+  EXPECT_THAT(
+      metrics_.Text(),
+      AllOf(HasSubstr("latchkey_rpcs_total{code=\"PERMISSION_DENIED\","
+                      "rpc=\"issue\"} 1"),
+            HasSubstr("latchkey_refusals_total{reason=\"POLICY_DENIED\"} 1")));
+}
+
+TEST_F(CallFrameTest, AFailureOfTheClusterIsNoDenial) {
+  StartServer();
+  store_.LoseNextWrite(FlakyTokenStore::Loses::kRequest);
+  store_.LoseNextWrite(FlakyTokenStore::Loses::kRequest);
+  store_.LoseNextWrite(FlakyTokenStore::Loses::kRequest);
+  EXPECT_THAT(Issue("a"), ReasonIs(latchkey::reason::kClusterUnavailable));
+  EXPECT_THAT(audit_.Summary(),
+              ElementsAre("IssueToken failed CLUSTER_UNAVAILABLE"));
+}
+
+TEST_F(CallFrameTest, AQuestionIsRecordedAsOne) {
+  StartServer();
+  ASSERT_THAT(Issue("a", "worker-1", /*validate_only=*/true), IsOk());
+  ASSERT_EQ(audit_.events().size(), 1U);
+  EXPECT_EQ(audit_.events()[0].token_id, "");
+  EXPECT_THAT(audit_.events()[0].facts,
+              Contains(Pair("validate_only", "true")));
+}
+
+TEST_F(CallFrameTest, NobodyGetsNoFurtherThanTheDoor) {
+  StartServer();
+  EXPECT_THAT(Issue(""), ReasonIs(latchkey::reason::kUnauthenticated));
+  EXPECT_EQ(store_.writes(), 0);
+  EXPECT_TRUE(WaitUntil([&] {
+    return audit_.Summary() ==
+           std::vector<std::string>{"IssueToken denied UNAUTHENTICATED"};
+  }));
+}
+
+TEST_F(CallFrameTest, WhoIsNotKnownYetDoesNotHoldUpWhoIs) {
+  StartServer();
+  std::thread unknown([&] { EXPECT_THAT(Issue("slow:a"), IsOk()); });
+  for (int i = 0; i < 5; ++i) EXPECT_THAT(Issue("a"), IsOk());
+  EXPECT_THAT(
+      audit_.events(),
+      Not(Contains(::testing::Field(&AuditEvent::identity, "cn:slow:a"))));
+  authenticator_.Open();
+  unknown.join();
+}
+
+TEST_F(CallFrameTest, WhoAsksTooOftenHearsWhenToComeBack) {
+  options_.rate_of = [](const latchkey::Identity&) {
+    return latchkey::Rate{.per_second = 0.01, .burst = 2};
+  };
+  StartServer();
+  ASSERT_THAT(Issue("a"), IsOk());
+  ASSERT_THAT(Issue("a"), IsOk());
+  const auto first = Issue("a");
+  const auto second = Issue("a");
+  EXPECT_THAT(first, ReasonIs(latchkey::reason::kRateLimited));
+  EXPECT_THAT(first, StatusIs(absl::StatusCode::kResourceExhausted));
+  for (const auto& refused : {first, second}) {
+    EXPECT_THAT(latchkey::RetryAfterOf(refused.status()),
+                ::testing::Optional(
+                    AllOf(Ge(absl::Seconds(90)), Le(absl::Seconds(201)))));
+  }
+  EXPECT_NE(latchkey::RetryAfterOf(first.status()),
+            latchkey::RetryAfterOf(second.status()))
+      << "they would come back together";
+  EXPECT_THAT(Issue("b"), IsOk()) << "another one's calls are not its own";
+  EXPECT_TRUE(WaitUntil([&] {
+    const auto lines = audit_.Summary();
+    return std::count(lines.begin(), lines.end(),
+                      "IssueToken denied RATE_LIMITED") == 1;
+  }));
+}
+
+TEST_F(CallFrameTest, MachinesAreLimitedByTheirAddress) {
+  node_options_.peer_rate = {.per_second = 0.01, .burst = 1};
+  StartServer();
+  const auto key =
+      latchkey::PrivateKey::Generate(latchkey::KeyType::kP256).value();
+  EXPECT_THAT(Claim("x", key), ReasonIs(latchkey::reason::kTicketMalformed));
+  EXPECT_THAT(Claim("x", key), ReasonIs(latchkey::reason::kRateLimited))
+      << "another connection, but the same address";
+}
+
+TEST_F(CallFrameTest, WhatFindsNoRoomIsRefusedAtOnce) {
+  options_.queue = {.threads = 1, .max_waiting = 0, .max_waiting_of_one = 0};
+  StartServer();
+  std::thread holder = HoldAThread("a");
+  const auto refused = Issue("b");
+  EXPECT_THAT(refused, ReasonIs(latchkey::reason::kOverloaded));
+  EXPECT_THAT(
+      latchkey::RetryAfterOf(refused.status()),
+      ::testing::Optional(AllOf(Ge(absl::Seconds(1)), Le(absl::Seconds(2)))));
+  open_.set_value();
+  holder.join();
+  EXPECT_THAT(Issue("b"), IsOk());
+}
+
+TEST_F(CallFrameTest, WhatCannotBeRecordedIsNotAnswered) {
+  StartServer();
+  audit_.Break(/*says_so=*/false);
+  const auto withheld = Issue("a");
+  EXPECT_THAT(withheld, ReasonIs(latchkey::reason::kAuditUnavailable));
+  EXPECT_THAT(withheld, StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(store_.writes(), 1);
+  audit_.Mend();
+  EXPECT_THAT(Issue("a"), IsOk());
+}
+
+TEST_F(CallFrameTest, NothingIsDoneWhileItIsKnownThatNothingCanBeRecorded) {
+  StartServer();
+  audit_.Break(/*says_so=*/true);
+  EXPECT_THAT(Issue("a"), ReasonIs(latchkey::reason::kAuditUnavailable));
+  EXPECT_EQ(store_.writes(), 0);
+  audit_.Mend();
+  EXPECT_THAT(Issue("a"), IsOk());
+}
+
+// What a batch does: decisions of their own within a call. And a stream.
+class OtherCalls final : public latchkey::v1::TokenBroker::CallbackService {
+ public:
+  explicit OtherCalls(CallFrame& frame) : frame_(frame) {}
+
+  grpc::ServerUnaryReactor* BatchIssueTokens(
+      grpc::CallbackServerContext* context,
+      const latchkey::v1::BatchIssueTokensRequest* request,
+      latchkey::v1::BatchIssueTokensResponse* /*response*/) override {
+    return frame_.Unary(
+        *context, Rpc::kBatchIssueTokens,
+        [=](Call& call) {
+          for (const auto& one : request->requests()) {
+            call.items.push_back(
+                {.action = "IssueToken",
+                 .facts = {{"node", one.scope().node_name()}}});
+          }
+          call.audit.facts["count"] = std::to_string(request->requests_size());
+          return absl::OkStatus();
+        },
+        request->requests_size());
+  }
+
+  grpc::ServerWriteReactor<latchkey::v1::WatchTokensResponse>* WatchTokens(
+      grpc::CallbackServerContext* context,
+      const latchkey::v1::WatchTokensRequest* request) override {
+    auto* watch = new Watch;
+    frame_.Stream(
+        *context, Rpc::kWatchTokens,
+        [=](Call& call) {
+          if (request->cursor() == "bad") {
+            return latchkey::Refuse(absl::StatusCode::kInvalidArgument,
+                                    latchkey::reason::kInvalidField, "cursor",
+                                    {{"field", "cursor"}});
+          }
+          watch->Begin(call.identity.name);
+          return absl::OkStatus();
+        },
+        [watch](const grpc::Status& status) { watch->Finish(status); });
+    return watch;
+  }
+
+ private:
+  class Watch final
+      : public grpc::ServerWriteReactor<latchkey::v1::WatchTokensResponse> {
+   public:
+    void Begin(const std::string& who) {
+      response_.set_cursor(who);
+      StartWriteAndFinish(&response_, {}, grpc::Status::OK);
+    }
+    void OnDone() override { delete this; }
+
+   private:
+    latchkey::v1::WatchTokensResponse response_;
+  };
+  CallFrame& frame_;
+};
+
+class OtherCallsTest : public CallFrameTest {
+ protected:
+  void SetUp() override {
+    options_.rate_of = [](const latchkey::Identity&) {
+      return latchkey::Rate{.per_second = 0.01, .burst = 10};
+    };
+    frame_ = std::make_unique<CallFrame>(options_, authenticator_, audit_,
+                                         metrics_, clock_);
+    calls_ = std::make_unique<OtherCalls>(*frame_);
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                             &port);
+    builder.RegisterService(calls_.get());
+    server_ = builder.BuildAndStart();
+    endpoint_ = "127.0.0.1:" + std::to_string(port);
+  }
+  grpc::Status Watch(const std::string& who, const std::string& cursor,
+                     std::string& answer) {
+    auto stub = latchkey::v1::TokenBroker::NewStub(Connect());
+    grpc::ClientContext context;
+    context.AddMetadata("who", who);
+    latchkey::v1::WatchTokensRequest request;
+    request.set_cursor(cursor);
+    const auto reader = stub->WatchTokens(&context, request);
+    latchkey::v1::WatchTokensResponse response;
+    if (reader->Read(&response)) answer = response.cursor();
+    return reader->Finish();
+  }
+  std::unique_ptr<OtherCalls> calls_;
+};
+
+TEST_F(OtherCallsTest, EachItemIsADecisionAndCostsAsOne) {
+  auto stub = latchkey::v1::TokenBroker::NewStub(Connect());
+  latchkey::v1::BatchIssueTokensRequest request;
+  request.add_requests()->mutable_scope()->set_node_name("worker-1");
+  for (int i = 0; i < 9; ++i) request.add_requests();
+  const auto call = [&] {
+    grpc::ClientContext context;
+    context.AddMetadata("who", "a");
+    latchkey::v1::BatchIssueTokensResponse response;
+    return latchkey::FromGrpcStatus(
+        stub->BatchIssueTokens(&context, request, &response));
+  };
+  EXPECT_THAT(call(), IsOk());
+  EXPECT_THAT(call(), ReasonIs(latchkey::reason::kRateLimited));
+  const auto events = audit_.events();
+  ASSERT_GE(events.size(), 11U);
+  EXPECT_EQ(events[0].identity, "cn:a");
+  EXPECT_EQ(events[0].facts.at("node"), "worker-1");
+  EXPECT_EQ(events[10].action, "BatchIssueTokens");
+  EXPECT_EQ(events[10].facts.at("count"), "10");
+}
+
+TEST_F(OtherCallsTest, AStreamIsAdmittedAndRecordedLikeACall) {
+  std::string answer;
+  EXPECT_TRUE(Watch("a", "", answer).ok());
+  EXPECT_EQ(answer, "cn:a");
+  EXPECT_THAT(latchkey::FromGrpcStatus(Watch("a", "bad", answer)),
+              ReasonIs(latchkey::reason::kInvalidField));
+  EXPECT_THAT(latchkey::FromGrpcStatus(Watch("", "", answer)),
+              ReasonIs(latchkey::reason::kUnauthenticated));
+  EXPECT_THAT(audit_.Summary(),
+              ::testing::IsSupersetOf(
+                  {"WatchTokens allowed", "WatchTokens denied INVALID_FIELD"}));
+}
+
+}  // namespace
+}  // namespace latchkey_testing

@@ -1,0 +1,36 @@
+#include "services/peer_key.h"
+
+#include <string>
+
+#include <gmock/gmock.h>
+
+namespace latchkey {
+namespace {
+
+TEST(PeerKeyTest, LeavesOutWhatAMachineCanChange) {
+  struct Case {
+    std::string_view peer;
+    std::string_view key;
+  };
+  const Case cases[] = {
+      {"ipv4:10.0.0.7:51234", "10.0.0.7"},
+      {"ipv6:[2001:db8:1:2:3:4:5:6]:51234", "2001:db8:1:2::/64"},
+      {"ipv6:%5B2001:db8:1:2::1%5D:9", "2001:db8:1:2::/64"},
+      {"ipv6:[::1]:9", "::/64"},
+      {"ipv6:[fe80::1%25eth0]:9", "fe80::/64"},
+      // The same machine, whichever way it comes.
+      {"ipv6:[::ffff:10.0.0.7]:51234", "10.0.0.7"},
+      {"unix:", "unix:"},
+      {"ipv6:[no address]:9", "ipv6:[no address]:9"},
+      {"ipv6:", "ipv6:"},
+      {"", ""},
+  };
+  for (const Case& c : cases) EXPECT_EQ(PeerKey(c.peer), c.key) << c.peer;
+}
+
+TEST(PeerKeyTest, IsBounded) {
+  EXPECT_EQ(PeerKey("unix:" + std::string(10'000, 'x')).size(), 64U);
+}
+
+}  // namespace
+}  // namespace latchkey
