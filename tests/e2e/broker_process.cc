@@ -113,6 +113,7 @@ BrokerProcess::BrokerProcess(const TestPki& pki, const Options& options) {
   }
   provisioner_port_ = PortIn(Log(), "provisioner_port");
   node_port_ = PortIn(Log(), "node_port");
+  metrics_port_ = PortIn(Log(), "metrics_port");
 }
 
 BrokerProcess::~BrokerProcess() {

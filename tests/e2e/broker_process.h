@@ -23,7 +23,7 @@ class BrokerProcess {
     // Beyond the default policy: YAML rules, indented as list items under
     // `policy:`.
     std::string more_policy;
-    // Further sections of the file.
+    // Further sections of the configuration.
     std::string more_config;
     std::string join_window = "15m";
     std::string fetch_grace = "2s";
@@ -45,6 +45,8 @@ class BrokerProcess {
 
   int provisioner_port() const { return provisioner_port_; }
   int node_port() const { return node_port_; }
+  // 0 without a section `metrics`.
+  int metrics_port() const { return metrics_port_; }
   std::string provisioner_endpoint() const {
     return "localhost:" + std::to_string(provisioner_port_);
   }
@@ -67,6 +69,7 @@ class BrokerProcess {
   std::unique_ptr<ChildProcess> process_;
   int provisioner_port_ = 0;
   int node_port_ = 0;
+  int metrics_port_ = 0;
 };
 
 // Gives the cluster Latchkey's roles, and puts into `dir` a kubeconfig of the

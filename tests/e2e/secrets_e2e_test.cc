@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "tests/e2e/join_test.h"
+#include "tests/testing/http_get.h"
 #include "tests/testing/wait_until.h"
 
 namespace latchkey_testing {
@@ -47,7 +48,12 @@ class SecretsE2eTest : public JoinTest {
 };
 
 TEST_F(SecretsE2eTest, NoSecretIsWhereOthersMayLook) {
-  const auto broker = StartBroker({.log_level = "debug"});
+  const TempDir audit;
+  const auto broker = StartBroker(
+      {.more_config = fmt::format("audit:\n  file: {}\n"
+                                  "metrics:\n  listen: 127.0.0.1:0\n",
+                                  audit.File("audit.log")),
+       .log_level = "debug"});
   const std::string ticket = IssueTicket(*broker, "worker-secret");
   Machine machine("worker-secret");
   machine.UseTicket(pki(), broker->node_endpoint(), ticket);
@@ -84,8 +90,14 @@ TEST_F(SecretsE2eTest, NoSecretIsWhereOthersMayLook) {
   thief.UseTicket(pki(), broker->node_endpoint(), ticket);
   const ProgramResult refused = thief.Join();
   EXPECT_EQ(refused.exit_code, 3);
+  const std::string recorded = ReadFile(audit.File("audit.log"));
+  const std::string metrics = HttpGet(broker->metrics_port(), "/metrics");
+  EXPECT_THAT(recorded, ::testing::HasSubstr("worker-secret"));
+  EXPECT_THAT(metrics, ::testing::HasSubstr("latchkey_csrs_total"));
   for (const std::string& secret : secrets) {
     EXPECT_EQ((refused.out + refused.err).find(secret), std::string::npos);
+    EXPECT_EQ(recorded.find(secret), std::string::npos);
+    EXPECT_EQ(metrics.find(secret), std::string::npos);
   }
 }
 

@@ -11,8 +11,8 @@ latchkey_program(latchkeyd-with-faults
 add_dependencies(latchkey_join_testing
   latchkeyd latchkeyd-with-faults latchkeyctl latchkey-join)
 
-foreach(name demo join refusals races faults killed_join kubelet expiry secrets
-             token_verbs)
+foreach(name audit demo join refusals races faults killed_join kubelet expiry
+             secrets token_verbs)
   latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e TIMEOUT 600
     DEPS latchkey::join_testing)
 endforeach()
