@@ -44,6 +44,7 @@ absl::Status Measure(const Options& options, Report& report) {
       absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::Now(), absl::UTCTimeZone()));
   report.AddCondition("machine", DescribeMachine());
   report.AddCondition("load before", LoadAverages());
+  if (wanted("rpc")) LATCHKEY_RETURN_IF_ERROR(BenchRpc(effort, report));
   if (wanted("policy")) LATCHKEY_RETURN_IF_ERROR(BenchPolicy(effort, report));
   if (wanted("memory")) LATCHKEY_RETURN_IF_ERROR(BenchMemory(report));
   if (wanted("auth")) LATCHKEY_RETURN_IF_ERROR(BenchAuth(effort, report));
@@ -86,7 +87,7 @@ int main(int argc, char** argv) {
   app.add_flag("--quick", options.quick,
                "few repetitions: shows that it works, and little more");
   app.add_option("--only", options.only, "one of the benchmarks")
-      ->check(CLI::IsMember({"auth", "batch", "dev", "issue", "join", "list", "memory", "policy", "watch"}));
+      ->check(CLI::IsMember({"auth", "batch", "dev", "issue", "join", "list", "memory", "policy", "rpc", "watch"}));
   app.add_option("--json", options.json, "where the figures go, as JSON")
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);

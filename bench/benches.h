@@ -27,6 +27,9 @@ absl::Status BenchDev(Effort effort, Report& report);
 absl::Status BenchAuth(Effort effort, Report& report);
 // A decision of a policy with 1,000 rules. No control plane.
 absl::Status BenchPolicy(Effort effort, Report& report);
+// A call with a store in memory against a bare gRPC call; and fairness. It
+// forks, so it comes before all that starts threads.
+absl::Status BenchRpc(Effort effort, Report& report);
 // What the programs keep in memory.
 absl::Status BenchMemory(Report& report);
 // What thousands of idle watchers cost the broker.
