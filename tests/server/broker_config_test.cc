@@ -160,9 +160,11 @@ TEST(BrokerConfigTest, WhatWatchesOverTheBrokerIsOffUnlessItIsAskedFor) {
 
   const auto full = ParseBrokerConfig(
       "broker.yaml", std::string(kGood) +
+                         "limits: {machines: {per_minute: 60, burst: 5}}\n"
                          "audit: {file: /a/b, fsync: false, fail_closed: "
                          "false}\nmetrics: {}\nreflection: true\n");
   ASSERT_THAT(full, IsOk());
+  EXPECT_EQ(full->peer_rate, (Rate{.per_second = 1, .burst = 5}));
   EXPECT_EQ(full->audit.file, "/a/b");
   EXPECT_FALSE(full->audit.fsync);
   EXPECT_FALSE(full->audit.fail_closed);

@@ -1,10 +1,12 @@
 latchkey_test(server/broker_config_test.cc DEPS latchkey::server)
-latchkey_test(server/provisioner_api_test.cc LABEL grpc
-  DEPS latchkey::server latchkey::broker_client latchkey::fakes)
 latchkey_test(server/authentication_config_test.cc
   DEPS latchkey::server latchkey::jwt_testing)
-latchkey_test(server/grpc_listener_test.cc LABEL grpc
-  DEPS latchkey::server latchkey::broker_client latchkey::jwt_testing fmt::fmt)
+latchkey_test(server/metrics_server_test.cc DEPS latchkey::server fmt::fmt)
 latchkey_test(server/policy_reload_test.cc
   DEPS latchkey::server latchkey::files)
-latchkey_test(server/metrics_server_test.cc DEPS latchkey::server fmt::fmt)
+latchkey_test(server/grpc_listener_test.cc LABEL grpc
+  DEPS latchkey::server latchkey::broker_client latchkey::jwt_testing fmt::fmt)
+latchkey_test(server/grpc_listener_health_test.cc LABEL grpc
+  DEPS latchkey::server latchkey::broker_client latchkey::crypto)
+latchkey_test(server/provisioner_api_test.cc LABEL grpc
+  DEPS latchkey::server latchkey::broker_client latchkey::fakes)

@@ -1,0 +1,102 @@
+#include "server/grpc_listener.h"
+
+#include <future>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
+
+#include "clients/broker/broker_channel.h"
+#include "latchkey/v1/token_broker.grpc.pb.h"
+#include "tests/e2e/test_pki.h"
+#include "tests/testing/status_matchers.h"
+
+namespace latchkey {
+namespace {
+
+using latchkey_testing::IsOk;
+using latchkey_testing::TestPki;
+using ::testing::HasSubstr;
+
+class GrpcListenerHealthTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<GrpcListener> Listen() {
+    const auto files = pki_.Save("server", pki_.Server());
+    auto listener =
+        GrpcListener::Start({.listen = "127.0.0.1:0",
+                             .certificate_file = files.certificate,
+                             .private_key_file = files.private_key,
+                             .client_ca_file = pki_.ca_file()},
+                            ClientCertificates::kRequired, service_);
+    EXPECT_THAT(listener, IsOk());
+    return *std::move(listener);
+  }
+  // One message to `method` and one back, as bytes.
+  grpc::Status Call(const GrpcListener& listener, const std::string& method,
+                    const std::string& request, std::string& response) {
+    const IssuedIdentity identity = pki_.Client(latchkey_testing::kAutoscaler);
+    grpc::GenericStub stub(OpenBrokerChannel(
+        {.endpoint = "localhost:" + std::to_string(listener.port()),
+         .certificate_authorities = pki_.ca_pem(),
+         .certificate_pem = identity.certificate_pem,
+         .private_key_pem = identity.private_key_pem}));
+    grpc::ClientContext context;
+    const grpc::Slice slice(request);
+    const grpc::ByteBuffer sent(&slice, 1);
+    grpc::ByteBuffer received;
+    std::promise<grpc::Status> done;
+    stub.UnaryCall(&context, method, {}, &sent, &received,
+                   [&](grpc::Status status) { done.set_value(status); });
+    grpc::Status status = done.get_future().get();
+    grpc::Slice whole;
+    if (status.ok() && received.DumpToSingleSlice(&whole).ok()) {
+      response.assign(reinterpret_cast<const char*>(whole.begin()),
+                      whole.size());
+    }
+    return status;
+  }
+  // grpc.health.v1: 1 is SERVING, 2 NOT_SERVING; -1: no such service.
+  int Health(const GrpcListener& listener, const std::string& service) {
+    std::string response;
+    std::string request;
+    if (!service.empty()) {
+      request = {'\x0a', static_cast<char>(service.size())};
+      request += service;
+    }
+    const grpc::Status status =
+        Call(listener, "/grpc.health.v1.Health/Check", request, response);
+    if (!status.ok()) return -1;
+    return response.size() == 2 ? response[1] : 0;
+  }
+
+  TestPki pki_;
+  v1::TokenBroker::CallbackService service_;
+};
+
+TEST_F(GrpcListenerHealthTest, HealthIsToldOfTheServiceAndOfThePort) {
+  const auto listener = Listen();
+  const std::string name = v1::TokenBroker::service_full_name();
+  EXPECT_EQ(Health(*listener, ""), 2);
+  listener->SetServing(name, true);
+  EXPECT_EQ(Health(*listener, ""), 1);
+  EXPECT_EQ(Health(*listener, name), 1);
+  EXPECT_EQ(Health(*listener, "latchkey.v1.Other"), -1);
+  listener->SetServing(name, false);
+  EXPECT_EQ(Health(*listener, name), 2);
+}
+
+TEST_F(GrpcListenerHealthTest, ReflectionIsOffUntilItIsAskedFor) {
+  constexpr char kMethod[] =
+      "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+  // ServerReflectionRequest{list_services: ""}.
+  const std::string list("\x3a\x00", 2);
+  std::string response;
+  EXPECT_EQ(Call(*Listen(), kMethod, list, response).error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
+  ASSERT_THAT(EnableReflection(), IsOk());
+  EXPECT_TRUE(Call(*Listen(), kMethod, list, response).ok());
+  EXPECT_THAT(response, HasSubstr("latchkey.v1.TokenBroker"));
+}
+
+}  // namespace
+}  // namespace latchkey
