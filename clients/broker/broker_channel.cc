@@ -1,6 +1,9 @@
 #include "clients/broker/broker_channel.h"
 
+#include <stdlib.h>
+
 #include <absl/status/status.h>
+#include <grpc/support/log.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
@@ -11,8 +14,9 @@
 namespace latchkey {
 namespace {
 
-// The largest answer has a certificate bundle in it.
-constexpr int kMaxAnswerBytes = 4 << 20;
+// No sooner: a server that does not know of it allows a ping in five minutes.
+constexpr int kKeepaliveMs = 5 * 60 * 1000 + 5'000;
+constexpr int kKeepaliveTimeoutMs = 20'000;
 
 }  // namespace
 
@@ -49,10 +53,20 @@ std::shared_ptr<grpc::Channel> OpenBrokerChannel(
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetInt(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, kMaxAnswerBytes);
+  arguments.SetInt(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
+                   options.max_answer_bytes);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  // A watcher sends nothing for days.
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetUserAgentPrefix(options.user_agent);
   return grpc::CreateCustomChannel(options.endpoint, grpc::SslCredentials(tls),
                                    arguments);
+}
+
+void SilenceGrpcLibrary() {
+  if (getenv("GRPC_VERBOSITY") != nullptr) return;
+  gpr_set_log_function([](gpr_log_func_args* /*arguments*/) {});
 }
 
 }  // namespace latchkey

@@ -24,6 +24,8 @@ struct BrokerChannelOptions {
   std::string certificate_pem;
   SecretString private_key_pem;
   std::string user_agent = "latchkey";
+  // Longer answers are refused unread. One has a certificate bundle in it.
+  int max_answer_bytes = 4 << 20;
 };
 
 // kInvalidArgument if the PEM texts are none, or the key is not the
@@ -31,9 +33,14 @@ struct BrokerChannelOptions {
 absl::Status CheckBrokerChannelOptions(const BrokerChannelOptions& options);
 
 // Opens no connection yet. Retries nothing; a connection that failed is tried
-// again with the next call, not a doubled minute later. Uses no proxy.
+// again with the next call, not a doubled minute later. A connection that died
+// without a word fails its calls after some minutes. Uses no proxy.
 std::shared_ptr<grpc::Channel> OpenBrokerChannel(
     const BrokerChannelOptions& options);
+
+// Keeps gRPC from writing to standard error what the callers report better,
+// unless $GRPC_VERBOSITY asks for it. Called before the first channel.
+void SilenceGrpcLibrary();
 
 }  // namespace latchkey
 

@@ -17,7 +17,7 @@
 
 #include "clients/kubernetes/kubernetes_client.h"
 #include "clients/node/broker_client.h"
-#include "clients/node/pace.h"
+#include "clients/pace/pace.h"
 #include "crypto/certificate_authority.h"
 
 namespace latchkey {

@@ -1,13 +1,10 @@
 #include "clients/node/grpc_broker_client.h"
 
-#include <stdlib.h>
-
 #include <string_view>
 #include <utility>
 
 #include <absl/status/status.h>
 #include <absl/time/clock.h>
-#include <grpc/support/log.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
@@ -63,10 +60,7 @@ struct GrpcBrokerClient::State {
   std::unique_ptr<v1::NodeBootstrap::Stub> stub ABSL_GUARDED_BY(mutex) = {};
 };
 
-void GrpcBrokerClient::SilenceLibrary() {
-  if (getenv("GRPC_VERBOSITY") != nullptr) return;
-  gpr_set_log_function([](gpr_log_func_args* /*arguments*/) {});
-}
+void GrpcBrokerClient::SilenceLibrary() { SilenceGrpcLibrary(); }
 
 GrpcBrokerClient::GrpcBrokerClient(BrokerEndpoint endpoint)
     : state_(new State{.endpoint = std::move(endpoint)}) {}

@@ -30,7 +30,7 @@
 #include "clients/node/broker_client.h"
 #include "clients/node/cluster_session.h"
 #include "clients/node/node_files.h"
-#include "clients/node/pace.h"
+#include "clients/pace/pace.h"
 #include "core/clock.h"
 #include "core/ticket.h"
 #include "crypto/private_key.h"

@@ -2,6 +2,9 @@ foreach(name durable_file read_file)
   latchkey_test(clients/files/${name}_test.cc DEPS latchkey::files fmt::fmt)
 endforeach()
 
+latchkey_test(clients/broker/repeated_call_test.cc DEPS latchkey::broker_client)
+latchkey_test(clients/pace/pace_test.cc DEPS latchkey::pace)
+
 foreach(name curl_status http_status)
   latchkey_test(clients/http/${name}_test.cc DEPS latchkey::http)
 endforeach()

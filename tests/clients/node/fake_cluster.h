@@ -16,7 +16,7 @@
 #include "clients/kubernetes/kubernetes_client.h"
 #include "clients/node/cluster_session.h"
 #include "crypto/certificate_authority.h"
-#include "tests/clients/node/fake_pace.h"
+#include "tests/clients/pace/fake_pace.h"
 #include "tests/fakes/fake_kubernetes_client.h"
 #include "tests/testing/fake_clock.h"
 

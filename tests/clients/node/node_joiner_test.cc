@@ -14,7 +14,7 @@
 #include "crypto/certificate_request.h"
 #include "tests/clients/node/fake_broker.h"
 #include "tests/clients/node/fake_cluster.h"
-#include "tests/clients/node/fake_pace.h"
+#include "tests/clients/pace/fake_pace.h"
 #include "tests/testing/fake_clock.h"
 #include "tests/testing/kill_at.h"
 #include "tests/testing/status_matchers.h"

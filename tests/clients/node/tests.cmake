@@ -1,6 +1,5 @@
 set(node_dir clients/node)
-foreach(name node_files join_config join_report node_certificate
-             pace)
+foreach(name node_files join_config join_report node_certificate)
   latchkey_test(${node_dir}/${name}_test.cc
                 DEPS latchkey::node latchkey::crypto fmt::fmt)
 endforeach()

@@ -1,4 +1,4 @@
-#include "clients/node/pace.h"
+#include "clients/pace/pace.h"
 
 #include <time.h>
 

@@ -1,10 +1,10 @@
-#include "clients/node/pace.h"
+#include "clients/pace/pace.h"
 
 #include <vector>
 
 #include <gmock/gmock.h>
 
-#include "tests/clients/node/fake_pace.h"
+#include "tests/clients/pace/fake_pace.h"
 
 namespace latchkey {
 namespace {

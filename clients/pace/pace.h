@@ -1,8 +1,8 @@
 // The passing of time for a program that waits, as a collaborator: time that
 // does not jump when the clock is set, as it is on a machine that just booted.
 
-#ifndef LATCHKEY_CLIENTS_NODE_PACE_H_
-#define LATCHKEY_CLIENTS_NODE_PACE_H_
+#ifndef LATCHKEY_CLIENTS_PACE_PACE_H_
+#define LATCHKEY_CLIENTS_PACE_PACE_H_
 
 #include <absl/time/time.h>
 
@@ -48,4 +48,4 @@ class Backoff {
 
 }  // namespace latchkey
 
-#endif  // LATCHKEY_CLIENTS_NODE_PACE_H_
+#endif  // LATCHKEY_CLIENTS_PACE_PACE_H_

@@ -1,11 +1,11 @@
 // A Pace in which nobody waits: sleeping moves a FakeClock.
 
-#ifndef LATCHKEY_TESTS_CLIENTS_NODE_FAKE_PACE_H_
-#define LATCHKEY_TESTS_CLIENTS_NODE_FAKE_PACE_H_
+#ifndef LATCHKEY_TESTS_CLIENTS_PACE_FAKE_PACE_H_
+#define LATCHKEY_TESTS_CLIENTS_PACE_FAKE_PACE_H_
 
 #include <absl/time/time.h>
 
-#include "clients/node/pace.h"
+#include "clients/pace/pace.h"
 #include "tests/testing/fake_clock.h"
 
 namespace latchkey_testing {
@@ -29,4 +29,4 @@ class FakePace final : public latchkey::Pace {
 
 }  // namespace latchkey_testing
 
-#endif  // LATCHKEY_TESTS_CLIENTS_NODE_FAKE_PACE_H_
+#endif  // LATCHKEY_TESTS_CLIENTS_PACE_FAKE_PACE_H_
