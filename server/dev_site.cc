@@ -198,15 +198,17 @@ BrokerConfig ConfigOf(const SiteFiles& files, const DevCluster& cluster,
 // A JSON string is a YAML string too.
 std::string Quoted(const std::string& text) { return JsonString(text); }
 
-std::string CtlConfigText(const SiteFiles& files, const std::string& endpoint) {
+std::string CtlConfigText(const SiteFiles& files, const std::string& endpoint,
+                          const std::string& node_endpoint) {
   return fmt::format(
       "broker:\n"
       "  endpoint: {}\n"
       "  ca_file: {}\n"
+      "  node_endpoint: {}\n"
       "identity:\n"
       "  certificate_file: {}\n"
       "  private_key_file: {}\n",
-      Quoted(endpoint), Quoted(files.Path("ca.crt")),
+      Quoted(endpoint), Quoted(files.Path("ca.crt")), Quoted(node_endpoint),
       Quoted(files.Path("provisioner.crt")),
       Quoted(files.Path("provisioner.key")));
 }
@@ -298,8 +300,9 @@ absl::StatusOr<std::unique_ptr<DevSite>> DevSite::Start(
       Broker::Start(ConfigOf(files, *parts->cluster, options), clock));
   LATCHKEY_RETURN_IF_ERROR(files.Write(
       "latchkeyctl.yaml",
-      CtlConfigText(files, HostPort(options.address,
-                                    parts->broker->provisioner_port()))));
+      CtlConfigText(
+          files, HostPort(options.address, parts->broker->provisioner_port()),
+          HostPort(options.address, parts->broker->node_port()))));
   LATCHKEY_RETURN_IF_ERROR(files.Write(
       "join.yaml",
       JoinConfigText(files,

@@ -48,7 +48,7 @@ $bad"
 wall '<openssl/' OpenSSL crypto/ devcluster/http_face
 wall '<boost/' Boost devcluster/http_face
 wall '<curl/' libcurl clients/http/
-wall '<yaml-cpp/' yaml-cpp core/config_reader.cc
+wall '<yaml-cpp/' yaml-cpp core/config_reader.cc clients/ctl/data_tree.cc
 wall '<zlib.h>' zlib core/ticket.cc
 wall '<sqlite3.h>' SQLite devcluster/sqlite_object_store.cc
 wall '<prometheus/' prometheus-cpp services/broker_metrics.cc

@@ -2,10 +2,12 @@
 
 #include <errno.h>
 
-#include <cstdio>
 #include <fstream>
 #include <memory>
+#include <ostream>
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -16,19 +18,58 @@
 namespace latchkey {
 namespace {
 
-constexpr int kProven = 0;
-constexpr int kUnreadable = 1;
-constexpr int kWrongArguments = 2;
-constexpr int kNotProven = 3;
+struct AuditFlags {
+  std::vector<std::string> files;
+  bool allow_missing_start = false;
+  std::string clock_skew = "5s";
+};
 
-int Complain(int code, std::string_view message) {
-  std::fprintf(stderr, "latchkeyctl: %s\n", std::string(message).c_str());
-  return code;
+// Proves what the flags name.
+absl::StatusOr<int> Verify(const AuditFlags& flags, std::ostream& out) {
+  const auto skew = ParsePositiveDuration(flags.clock_skew);
+  if (!skew.ok()) {
+    return absl::InvalidArgumentError(
+        "--clock-skew: " + std::string(skew.status().message()));
+  }
+  std::vector<std::unique_ptr<std::ifstream>> streams;
+  std::vector<AuditSource> sources;
+  for (const std::string& file : flags.files) {
+    streams.push_back(std::make_unique<std::ifstream>(file, std::ios::binary));
+    // A folder opens, and then cannot be read.
+    if (!*streams.back() || streams.back()->peek() == EOF) {
+      if (!streams.back()->eof()) {
+        return absl::UnavailableError(
+            fmt::format("{}: cannot read: {}", file,
+                        std::generic_category().message(errno)));
+      }
+      streams.back()->clear();
+    }
+    sources.push_back({.name = file, .stream = streams.back().get()});
+  }
+  const auto summary = VerifyAudit(
+      sources,
+      {.allow_missing_start = flags.allow_missing_start, .clock_skew = *skew});
+  if (!summary.ok()) {
+    return absl::PermissionDeniedError(
+        "NOT PROVEN: " + std::string(summary.status().message()));
+  }
+  out << fmt::format(
+      "proven: {} records; {} CSRs of {} tokens approved, at most one "
+      "certificate for each token
+",
+      summary->records, summary->approvals, summary->tokens);
+  for (const AuditSummary::Chain& chain : summary->chains) {
+    out << fmt::format("{} ends with record {}, hash {}
+", chain.file,
+                       chain.head.sequence, chain.head.hash);
+  }
+  return kDone;
 }
 
 }  // namespace
 
-CLI::App* AddAuditCommand(CLI::App& app, AuditFlags& flags) {
+void AddAuditCommand(CLI::App& app, CommandContext& context) {
+  const auto flags = std::make_shared<AuditFlags>();
   CLI::App* audit = app.add_subcommand("audit", "read audit logs");
   audit->require_subcommand(1);
   CLI::App* verify = audit->add_subcommand(
@@ -41,53 +82,15 @@ CLI::App* AddAuditCommand(CLI::App& app, AuditFlags& flags) {
       "  latchkeyctl audit verify --allow-missing-start replica-*/audit.log\n"
       "Exit codes: 0 proven, 1 a file cannot be read, 2 wrong arguments, "
       "3 not proven.");
-  verify->add_option("FILE", flags.files, "audit files, in any order")
+  verify->add_option("FILE", flags->files, "audit files, in any order")
       ->required();
-  verify->add_flag("--allow-missing-start", flags.allow_missing_start,
+  verify->add_flag("--allow-missing-start", flags->allow_missing_start,
                    "older files were thrown away: prove what is there");
-  verify->add_option("--clock-skew", flags.clock_skew,
+  verify->add_option("--clock-skew", flags->clock_skew,
                      "how far the replicas' clocks may be apart (default 5s)");
-  return audit;
-}
-
-int RunAuditVerify(const AuditFlags& flags) {
-  const auto skew = ParsePositiveDuration(flags.clock_skew);
-  if (!skew.ok()) {
-    return Complain(kWrongArguments,
-                    "--clock-skew: " + std::string(skew.status().message()));
-  }
-  std::vector<std::unique_ptr<std::ifstream>> streams;
-  std::vector<AuditSource> sources;
-  for (const std::string& file : flags.files) {
-    streams.push_back(std::make_unique<std::ifstream>(file, std::ios::binary));
-    // A folder opens, and then cannot be read.
-    if (!*streams.back() || streams.back()->peek() == EOF) {
-      if (!streams.back()->eof()) {
-        return Complain(kUnreadable,
-                        fmt::format("{}: cannot read: {}", file,
-                                    std::generic_category().message(errno)));
-      }
-      streams.back()->clear();
-    }
-    sources.push_back({.name = file, .stream = streams.back().get()});
-  }
-  const auto summary = VerifyAudit(
-      sources,
-      {.allow_missing_start = flags.allow_missing_start, .clock_skew = *skew});
-  if (!summary.ok()) {
-    return Complain(kNotProven,
-                    "NOT PROVEN: " + std::string(summary.status().message()));
-  }
-  std::printf(
-      "proven: %zu records; %zu CSRs of %zu tokens approved, at most "
-      "one certificate for each token\n",
-      summary->records, summary->approvals, summary->tokens);
-  for (const AuditSummary::Chain& chain : summary->chains) {
-    std::printf("%s ends with record %llu, hash %s\n", chain.file.c_str(),
-                static_cast<unsigned long long>(chain.head.sequence),
-                chain.head.hash.c_str());
-  }
-  return kProven;
+  verify->callback([&context, flags] {
+    context.run = [&context, flags] { return Verify(*flags, context.out); };
+  });
 }
 
 }  // namespace latchkey

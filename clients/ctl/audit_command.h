@@ -1,31 +1,15 @@
-// `latchkeyctl audit verify`: proves audit files, without any broker.
+// `latchkeyctl audit verify FILE...`: proves audit files, without a broker.
 
 #ifndef LATCHKEY_CLIENTS_CTL_AUDIT_COMMAND_H_
 #define LATCHKEY_CLIENTS_CTL_AUDIT_COMMAND_H_
 
-#include <string>
-#include <vector>
-
-namespace CLI {
-class App;
-}  // namespace CLI
+#include "clients/ctl/command_context.h"
 
 namespace latchkey {
 
-// As typed.
-struct AuditFlags {
-  std::vector<std::string> files;
-  bool allow_missing_start = false;
-  std::string clock_skew = "5s";
-};
-
-// Adds `audit` with its `verify` to `app`; answers `audit`, which was asked for
-// if it is parsed().
-CLI::App* AddAuditCommand(CLI::App& app, AuditFlags& flags);
-
-// Prints the verdict. 0: proven. 1: a file cannot be read. 2: wrong arguments.
-// 3: not proven; says file, line and why.
-int RunAuditVerify(const AuditFlags& flags);
+// Prints what was proven, and where each chain ends. kPermissionDenied (exit
+// code kRefused) if the files do not prove it: file, line and what is wrong.
+void AddAuditCommand(CLI::App& app, CommandContext& context);
 
 }  // namespace latchkey
 

@@ -2,7 +2,12 @@
 
 #include <stdlib.h>
 
+#include <map>
 #include <memory>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
 
 #include "core/config_reader.h"
 #include "core/status_macros.h"
@@ -15,23 +20,83 @@ std::string Environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+CtlConfig ReadContext(const ConfigReader& reader) {
+  const ConfigReader broker = reader.Section("broker");
+  const ConfigReader identity = reader.Section("identity");
+  CtlConfig config{.endpoint = broker.RequiredString("endpoint"),
+                   .ca_file = broker.RequiredString("ca_file"),
+                   .server_name = broker.String("server_name", ""),
+                   .node_endpoint = broker.String("node_endpoint", ""),
+                   .node_ca_file = broker.String("node_ca_file", "")};
+  if (config.node_ca_file.empty()) config.node_ca_file = config.ca_file;
+  if (identity.Has("token_file")) {
+    config.token_file = identity.RequiredString("token_file");
+    if (!identity.Has("certificate_file") &&
+        !identity.Has("private_key_file")) {
+      return config;
+    }
+  }
+  config.certificate_file = identity.RequiredString("certificate_file");
+  config.private_key_file = identity.RequiredString("private_key_file");
+  return config;
+}
+
+using Contexts = std::map<std::string, CtlConfig, std::less<>>;
+
+Contexts ReadContexts(const ConfigReader& root) {
+  Contexts contexts;
+  const std::vector<ConfigReader> sections = root.Sections("contexts");
+  if (sections.empty()) root.Mistake("contexts", "must have a context");
+  for (const ConfigReader& section : sections) {
+    const std::string name = section.RequiredString("name");
+    if (!contexts.emplace(name, ReadContext(section)).second) {
+      section.Mistake("name", "another context has this name");
+    }
+  }
+  for (const char* field : {"broker", "identity"}) {
+    if (root.Has(field))
+      root.Mistake(field, "belongs into one of the contexts");
+  }
+  return contexts;
+}
+
+std::string NamesOf(const Contexts& contexts) {
+  std::string names;
+  for (const auto& [name, config] : contexts) {
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  return names;
+}
+
 }  // namespace
 
 absl::StatusOr<CtlConfig> ParseCtlConfig(std::string_view name,
-                                         std::string_view text) {
+                                         std::string_view text,
+                                         std::string_view context) {
   LATCHKEY_ASSIGN_OR_RETURN(const std::unique_ptr<ConfigDocument> document,
                             ConfigDocument::Parse(name, text));
   const ConfigReader root = document->root();
-  const ConfigReader broker = root.Section("broker");
-  const ConfigReader identity = root.Section("identity");
-  CtlConfig config{
-      .endpoint = broker.RequiredString("endpoint"),
-      .ca_file = broker.RequiredString("ca_file"),
-      .server_name = broker.String("server_name", ""),
-      .certificate_file = identity.RequiredString("certificate_file"),
-      .private_key_file = identity.RequiredString("private_key_file")};
+  if (!root.Has("contexts")) {
+    CtlConfig config = ReadContext(root);
+    LATCHKEY_RETURN_IF_ERROR(document->Finish());
+    if (context.empty()) return config;
+    return absl::InvalidArgumentError(fmt::format(
+        "{}: has no contexts, so none is called {}", name, context));
+  }
+  const Contexts contexts = ReadContexts(root);
+  const std::string current = root.String("current_context", "");
   LATCHKEY_RETURN_IF_ERROR(document->Finish());
-  return config;
+  const std::string_view wanted = context.empty() ? current : context;
+  if (wanted.empty() && contexts.size() == 1) return contexts.begin()->second;
+  if (const auto it = contexts.find(wanted); it != contexts.end()) {
+    return it->second;
+  }
+  return absl::InvalidArgumentError(
+      wanted.empty() ? fmt::format("{}: choose a context with --context or "
+                                   "current_context; there are {}",
+                                   name, NamesOf(contexts))
+                     : fmt::format("{}: there is no context {}; there are {}",
+                                   name, wanted, NamesOf(contexts)));
 }
 
 std::string DefaultCtlConfigPath() {
@@ -42,5 +107,7 @@ std::string DefaultCtlConfigPath() {
   if (folder.empty()) folder = Environment("HOME") + "/.config";
   return folder + "/latchkey/latchkeyctl.yaml";
 }
+
+std::string DefaultCtlContext() { return Environment("LATCHKEYCTL_CONTEXT"); }
 
 }  // namespace latchkey

@@ -1,235 +1,207 @@
 #include "clients/ctl/issue_command.h"
 
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstdio>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
-#include <absl/status/statusor.h>
-#include <absl/time/clock.h>
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <google/protobuf/util/json_util.h>
-#include <grpcpp/client_context.h>
 
-#include "clients/broker/broker_channel.h"
-#include "clients/broker/grpc_error.h"
-#include "clients/files/read_file.h"
-#include "core/refusal.h"
+#include "clients/ctl/issue_request.h"
+#include "clients/ctl/machine_files.h"
+#include "clients/ctl/new_file.h"
+#include "clients/ctl/token_text.h"
 #include "core/secret_string.h"
 #include "core/status_macros.h"
-#include "core/text_time.h"
-#include "core/token_scope.h"
 #include "crypto/random.h"
-#include "latchkey/v1/token_broker.grpc.pb.h"
 
 namespace latchkey {
 namespace {
 
-constexpr size_t kMaxPemBytes = 1 << 20;
+constexpr size_t kRequestIdLength = 32;
 
-absl::Status BadFlag(std::string_view flag, std::string_view message) {
-  return absl::InvalidArgumentError(fmt::format("--{}: {}", flag, message));
-}
+struct IssueFlags {
+  IssueFields fields;
+  std::string request_id;
+  bool validate_only = false;
+  std::string output = "text";
+  std::string out_file;
+};
 
-absl::Status SetDuration(std::string_view flag, const std::string& text,
-                         google::protobuf::Duration& message) {
-  const auto duration = ParsePositiveDuration(text);
-  if (!duration.ok()) {
-    return BadFlag(flag, std::string(duration.status().message()));
+// The answer's secrets, wiped at the end.
+class IssuedSecrets {
+ public:
+  explicit IssuedSecrets(v1::IssueTokenResponse& response)
+      : response_(response) {}
+  IssuedSecrets(const IssuedSecrets&) = delete;
+  IssuedSecrets& operator=(const IssuedSecrets&) = delete;
+  ~IssuedSecrets() {
+    Wipe(*response_.mutable_ticket());
+    Wipe(*response_.mutable_bootstrap_token());
   }
-  message.set_seconds(absl::ToInt64Seconds(*duration));
-  return absl::OkStatus();
-}
 
-absl::StatusOr<std::string> DigestBytes(const std::string& digits) {
-  if (!IsKeyDigest(digits)) {
-    return BadFlag("public-key-sha256", "64 lower-case hexadecimal digits");
-  }
-  std::string bytes;
-  for (size_t i = 0; i < digits.size(); i += 2) {
-    bytes.push_back(
-        static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16)));
-  }
-  return bytes;
-}
+ private:
+  v1::IssueTokenResponse& response_;
+};
 
 absl::StatusOr<v1::IssueTokenRequest> RequestOf(const IssueFlags& flags) {
-  v1::IssueTokenRequest request;
-  v1::TokenScope& scope = *request.mutable_scope();
-  scope.set_node_name(flags.node_name);
-  for (const std::string& group : flags.groups) scope.add_groups(group);
-  if (!flags.max_certificate_lifetime.empty()) {
-    LATCHKEY_RETURN_IF_ERROR(
-        SetDuration("max-certificate-lifetime", flags.max_certificate_lifetime,
-                    *scope.mutable_max_certificate_lifetime()));
-  }
-  if (!flags.public_key_sha256.empty()) {
-    LATCHKEY_ASSIGN_OR_RETURN(const std::string digest,
-                              DigestBytes(flags.public_key_sha256));
-    scope.set_public_key_sha256(digest);
-  }
-  scope.set_allow_node_replacement(flags.allow_node_replacement);
-  request.set_delivery(flags.delivery == "direct" ? v1::DELIVERY_DIRECT
-                                                  : v1::DELIVERY_TICKET);
-  if (!flags.lifetime.empty()) {
-    LATCHKEY_RETURN_IF_ERROR(
-        SetDuration("lifetime", flags.lifetime, *request.mutable_lifetime()));
-  }
-  // One of our own makes the retries below idempotent.
-  request.set_request_id(flags.request_id.empty()
-                             ? std::string(RandomBase36(32).Reveal())
-                             : flags.request_id);
+  LATCHKEY_ASSIGN_OR_RETURN(v1::IssueTokenRequest request,
+                            IssueRequestOf(flags.fields));
+  // One of our own makes the repetitions idempotent.
+  request.set_request_id(
+      flags.request_id.empty()
+          ? std::string(RandomBase36(kRequestIdLength).Reveal())
+          : flags.request_id);
   request.set_validate_only(flags.validate_only);
   return request;
 }
 
-absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelOf(
-    const CtlConfig& config) {
-  BrokerChannelOptions options{.endpoint = config.endpoint,
-                               .server_name = config.server_name,
-                               .user_agent = "latchkeyctl"};
-  LATCHKEY_ASSIGN_OR_RETURN(options.certificate_authorities,
-                            ReadFileBounded(config.ca_file, kMaxPemBytes));
-  LATCHKEY_ASSIGN_OR_RETURN(
-      options.certificate_pem,
-      ReadFileBounded(config.certificate_file, kMaxPemBytes));
-  LATCHKEY_ASSIGN_OR_RETURN(
-      std::string key, ReadFileBounded(config.private_key_file, kMaxPemBytes));
-  options.private_key_pem = SecretString(key);
-  Wipe(key);
-  LATCHKEY_RETURN_IF_ERROR(CheckBrokerChannelOptions(options));
-  return OpenBrokerChannel(options);
+// The broker for a machine, if the output needs it and can be made.
+absl::StatusOr<NodeBroker> BrokerFor(const CommandContext& context,
+                                     const IssueFlags& flags,
+                                     v1::Delivery delivery) {
+  NodeBroker broker;
+  if (IsMachineFormat(flags.output)) {
+    LATCHKEY_ASSIGN_OR_RETURN(const CtlConfig config, context.Config());
+    LATCHKEY_ASSIGN_OR_RETURN(broker, ReadNodeBroker(config));
+  }
+  LATCHKEY_RETURN_IF_ERROR(CheckMachineFormat(flags.output, delivery, broker));
+  return broker;
 }
 
-bool IsWorthARetry(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
+absl::Status Write(const CommandContext& context, std::optional<NewFile>& file,
+                   std::string& text) {
+  absl::Status written;
+  if (file.has_value()) {
+    written = file->Write(text);
+  } else {
+    context.out << text;
+    written = context.Flush();
+  }
+  Wipe(text);
+  return written;
 }
 
-absl::StatusOr<v1::IssueTokenResponse> Call(
-    std::shared_ptr<grpc::Channel> channel,
-    const v1::IssueTokenRequest& request, absl::Duration timeout) {
-  const auto stub = v1::TokenBroker::NewStub(std::move(channel));
-  const absl::Time deadline = absl::Now() + timeout;
-  absl::Duration pause = absl::Milliseconds(200);
-  while (true) {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(deadline));
-    v1::IssueTokenResponse response;
-    const absl::Status status =
-        FromGrpcStatus(stub->IssueToken(&context, request, &response));
-    if (status.ok()) return response;
-    pause = std::max(pause, RetryAfterOf(status).value_or(pause));
-    if (!IsWorthARetry(status) || absl::Now() + pause > deadline) {
-      return status;
-    }
-    absl::SleepFor(pause);
-    pause *= 2;
+absl::StatusOr<int> Issue(const CommandContext& context,
+                          const IssueFlags& flags) {
+  LATCHKEY_ASSIGN_OR_RETURN(const v1::IssueTokenRequest request,
+                            RequestOf(flags));
+  LATCHKEY_ASSIGN_OR_RETURN(const NodeBroker broker,
+                            BrokerFor(context, flags, request.delivery()));
+  LATCHKEY_ASSIGN_OR_RETURN(const auto api, context.Connect());
+  std::optional<NewFile> file;
+  if (!flags.out_file.empty()) {
+    LATCHKEY_ASSIGN_OR_RETURN(NewFile created, NewFile::Create(flags.out_file));
+    file.emplace(std::move(created));
   }
+  LATCHKEY_ASSIGN_OR_RETURN(v1::IssueTokenResponse response,
+                            api->IssueToken(request));
+  const IssuedSecrets secrets(response);
+  const v1::Token& token = response.token();
+  const std::string node = Visible(token.scope().node_name());
+  if (flags.validate_only) {
+    context.err << fmt::format("allowed: a token for {} until {}\n", node,
+                               TimeText(token.expire_time()));
+    return kDone;
+  }
+  LATCHKEY_ASSIGN_OR_RETURN(std::string text,
+                            RenderIssued(response, flags.output, broker));
+  LATCHKEY_RETURN_IF_ERROR(Write(context, file, text));
+  context.err << fmt::format(
+      "token {} for {}, {} before {}\n", Visible(token.id()), node,
+      response.ticket().empty() ? "to be used" : "to be claimed",
+      TimeText(token.expire_time()));
+  return kDone;
 }
 
-// Where the ticket goes: a new file, or standard output. Opened before anything
-// is minted, so that a ticket is not lost for want of a place.
-class Destination {
- public:
-  static absl::StatusOr<Destination> Open(const std::string& path) {
-    if (path.empty()) return Destination(path, STDOUT_FILENO);
-    const int fd =
-        open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd >= 0) return Destination(path, fd);
-    return absl::InvalidArgumentError(
-        fmt::format("cannot create {}: {}", path, strerror(errno)));
-  }
-  Destination(Destination&& other) noexcept
-      : path_(other.path_), fd_(std::exchange(other.fd_, -1)) {}
-  Destination& operator=(Destination&&) = delete;
-  // A file that was not written is removed.
-  ~Destination() {
-    if (path_.empty() || fd_ < 0) return;
-    close(fd_);
-    unlink(path_.c_str());
-  }
+void AddScopeFlags(CLI::App& command, IssueFields& fields) {
+  constexpr char kGroup[] = "What the token may buy";
+  command
+      .add_option("--node", fields.node_name, "the Node name of the machine")
+      ->required()
+      ->group(kGroup);
+  command
+      .add_option("--delivery", fields.delivery,
+                  "ticket (default): exchanged by latchkey-join; direct: "
+                  "the bootstrap token itself")
+      ->check(CLI::IsMember({"ticket", "direct"}))
+      ->group(kGroup);
+  command
+      .add_option("--lifetime", fields.lifetime,
+                  "how long the machine has, such as 30m")
+      ->group(kGroup);
+  command
+      .add_option("--group", fields.groups,
+                  "a further group of the token; may be repeated")
+      ->allow_extra_args(false)
+      ->group(kGroup);
+  command
+      .add_option("--max-certificate-lifetime", fields.max_certificate_lifetime,
+                  "the longest certificate it may buy, such as 24h")
+      ->group(kGroup);
+  command
+      .add_option("--public-key-sha256", fields.public_key_sha256,
+                  "the one key that may use it: SHA-256 of its "
+                  "SubjectPublicKeyInfo in hexadecimal")
+      ->group(kGroup);
+  command
+      .add_flag("--allow-node-replacement", fields.allow_node_replacement,
+                "the machine may take the name of a Node that exists")
+      ->group(kGroup);
+  command
+      .add_option("--label", fields.labels,
+                  "key=value, to find it by; may be repeated")
+      ->allow_extra_args(false)
+      ->group(kGroup);
+}
 
-  absl::Status Write(std::string_view content) {
-    while (!content.empty()) {
-      const ssize_t count = write(fd_, content.data(), content.size());
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) return Failed();
-      content.remove_prefix(static_cast<size_t>(count));
-    }
-    if (path_.empty()) return absl::OkStatus();
-    if (fsync(fd_) != 0) return Failed();
-    close(std::exchange(fd_, -1));
-    return absl::OkStatus();
-  }
-
- private:
-  Destination(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
-  absl::Status Failed() const {
-    return absl::InternalError(fmt::format(
-        "cannot write {}: {}", path_.empty() ? "standard output" : path_,
-        strerror(errno)));
-  }
-
-  const std::string path_;
-  int fd_;
-};
-
-absl::StatusOr<std::string> Rendered(const v1::IssueTokenResponse& response,
-                                     const std::string& output) {
-  if (output != "json") {
-    return (response.ticket().empty() ? response.bootstrap_token()
-                                      : response.ticket()) +
-           "\n";
-  }
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  std::string json;
-  const auto status =
-      google::protobuf::util::MessageToJsonString(response, &json, options);
-  if (!status.ok()) return absl::InternalError("cannot print the answer");
-  return json;
+void AddOutputFlags(CLI::App& command, IssueFlags& flags) {
+  command
+      .add_option("-o,--output", flags.output,
+                  "text (default): the ticket alone; json, yaml: the whole "
+                  "answer; or what a machine is told: cloud-init, ignition, "
+                  "systemd, kubeadm (direct delivery), env")
+      ->check(CLI::IsMember({"text", "json", "yaml", "cloud-init", "ignition",
+                             "systemd", "kubeadm", "env"}))
+      ->group("Output");
+  command
+      .add_option("--out", flags.out_file,
+                  "write to this new file, mode 0600, instead")
+      ->group("Output");
 }
 
 }  // namespace
 
-absl::Status RunIssue(const CtlConfig& config, const IssueFlags& flags) {
-  LATCHKEY_ASSIGN_OR_RETURN(const v1::IssueTokenRequest request,
-                            RequestOf(flags));
-  const auto timeout = ParsePositiveDuration(flags.timeout);
-  if (!timeout.ok()) {
-    return BadFlag("timeout", std::string(timeout.status().message()));
-  }
-  LATCHKEY_ASSIGN_OR_RETURN(const auto channel, ChannelOf(config));
-  LATCHKEY_ASSIGN_OR_RETURN(Destination destination,
-                            Destination::Open(flags.out_file));
-  LATCHKEY_ASSIGN_OR_RETURN(const v1::IssueTokenResponse response,
-                            Call(channel, request, *timeout));
-  const v1::Token& token = response.token();
-  if (flags.validate_only) {
-    std::fprintf(
-        stderr, "allowed: a token for %s until %s\n",
-        token.scope().node_name().c_str(),
-        FormatRfc3339(absl::FromUnixSeconds(token.expire_time().seconds()))
-            .c_str());
-    return absl::OkStatus();
-  }
-  LATCHKEY_ASSIGN_OR_RETURN(std::string text, Rendered(response, flags.output));
-  const absl::Status written = destination.Write(text);
-  Wipe(text);
-  LATCHKEY_RETURN_IF_ERROR(written);
-  std::fprintf(
-      stderr, "token %s for %s, %s before %s\n", token.id().c_str(),
-      token.scope().node_name().c_str(),
-      response.ticket().empty() ? "to be used" : "to be claimed",
-      FormatRfc3339(absl::FromUnixSeconds(token.expire_time().seconds()))
-          .c_str());
-  return absl::OkStatus();
+void AddIssueCommand(CLI::App& app, CommandContext& context) {
+  const auto flags = std::make_shared<IssueFlags>();
+  CLI::App& command =
+      *app.add_subcommand("issue", "mint one token for one machine");
+  command.footer(
+      "What the token may buy:\n"
+      "  latchkeyctl issue --node worker-1 --lifetime 20m --label pool=gpu\n"
+      "  latchkeyctl issue --node worker-1 --delivery direct\n"
+      "Output; the ticket is printed alone on standard output:\n"
+      "  latchkeyctl issue --node worker-1 --out /run/latchkey/ticket\n"
+      "  latchkeyctl issue --node worker-1 -o cloud-init --out user-data\n"
+      "Asking:\n"
+      "  latchkeyctl issue --node worker-1 --validate-only");
+  AddScopeFlags(command, flags->fields);
+  AddOutputFlags(command, *flags);
+  command
+      .add_flag("--validate-only", flags->validate_only,
+                "ask whether it would be allowed; mint nothing")
+      ->group("Asking");
+  command
+      .add_option("--request-id", flags->request_id,
+                  "makes repeating this command harmless; a UUID. Whoever "
+                  "knows it and can read the token's Secret can make the "
+                  "ticket, and others on this machine see it: prefer batch "
+                  "with --batch-id-file")
+      ->group("Asking");
+  command.callback([&context, flags] {
+    context.run = [&context, flags] { return Issue(context, *flags); };
+  });
 }
 
 }  // namespace latchkey

@@ -1,6 +1,8 @@
 #include "clients/ctl/policy_command.h"
 
-#include <cstdio>
+#include <memory>
+#include <ostream>
+#include <string>
 
 #include <CLI/CLI.hpp>
 #include <absl/status/statusor.h>
@@ -12,8 +14,42 @@
 #include "policy/policy_file.h"
 
 namespace latchkey {
+namespace {
 
-const CLI::App* AddPolicyCommand(CLI::App& app, PolicyFlags& flags) {
+// Runs the tests of the policy in `path`, and says how each went.
+absl::Status RunTests(const std::string& path, std::ostream& out) {
+  const absl::StatusOr<std::string> text =
+      ReadFileBounded(path, ConfigDocument::kMaxBytes);
+  if (!text.ok()) {
+    return absl::InvalidArgumentError(std::string(text.status().message()));
+  }
+  LATCHKEY_ASSIGN_OR_RETURN(const PolicyFile file,
+                            ParsePolicyFile(path, *text, {}));
+  const Policy policy(file.rules);
+  size_t failed = 0;
+  for (const PolicySelfTest& test : file.tests) {
+    const std::string failure = FailureOf(test, policy);
+    if (failure.empty()) {
+      out << fmt::format("ok    {}\n", test.name);
+      continue;
+    }
+    ++failed;
+    out << fmt::format("FAIL  {}\n      {}: {}\n", test.name, test.where,
+                       failure);
+  }
+  const std::string summary =
+      fmt::format("{} rules, {} self-tests, {} failed", file.rules.size(),
+                  file.tests.size(), failed);
+  out << summary << "\n";
+  if (failed == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("{}: {}; such a policy is not used", path, summary));
+}
+
+}  // namespace
+
+void AddPolicyCommand(CLI::App& app, CommandContext& context) {
+  const auto path = std::make_shared<std::string>();
   CLI::App* policy = app.add_subcommand("policy", "judge a policy");
   policy->require_subcommand(1);
   CLI::App* test = policy->add_subcommand(
@@ -22,39 +58,15 @@ const CLI::App* AddPolicyCommand(CLI::App& app, PolicyFlags& flags) {
       "A line for each test, then how many passed:\n"
       "  latchkeyctl policy test /etc/latchkey/broker.yaml\n"
       "Exit codes: 0 all passed, 2 one failed or the file is wrong.");
-  test->add_option("FILE", flags.file,
+  test->add_option("FILE", *path,
                    "a broker.yaml, or its policy and policy_tests alone")
       ->required();
-  return policy;
-}
-
-absl::Status RunPolicyTest(const PolicyFlags& flags) {
-  const absl::StatusOr<std::string> text =
-      ReadFileBounded(flags.file, ConfigDocument::kMaxBytes);
-  if (!text.ok()) {
-    return absl::InvalidArgumentError(std::string(text.status().message()));
-  }
-  LATCHKEY_ASSIGN_OR_RETURN(const PolicyFile file,
-                            ParsePolicyFile(flags.file, *text, {}));
-  const Policy policy(file.rules);
-  size_t failed = 0;
-  for (const PolicySelfTest& test : file.tests) {
-    const std::string failure = FailureOf(test, policy);
-    if (failure.empty()) {
-      std::printf("ok    %s\n", test.name.c_str());
-      continue;
-    }
-    ++failed;
-    std::printf("FAIL  %s\n      %s: %s\n", test.name.c_str(),
-                test.where.c_str(), failure.c_str());
-  }
-  const std::string summary =
-      fmt::format("{} rules, {} self-tests, {} failed", file.rules.size(),
-                  file.tests.size(), failed);
-  std::printf("%s\n", summary.c_str());
-  if (failed == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      fmt::format("{}: {}; such a policy is not used", flags.file, summary));
+  test->callback([&context, path] {
+    context.run = [&context, path]() -> absl::StatusOr<int> {
+      LATCHKEY_RETURN_IF_ERROR(RunTests(*path, context.out));
+      return kDone;
+    };
+  });
 }
 
 }  // namespace latchkey

@@ -1,31 +1,16 @@
-// `latchkeyctl policy test`: a policy judged by its own self-tests, without a
+// `latchkeyctl policy test FILE`: a policy judged by its own tests, without a
 // broker.
 
 #ifndef LATCHKEY_CLIENTS_CTL_POLICY_COMMAND_H_
 #define LATCHKEY_CLIENTS_CTL_POLICY_COMMAND_H_
 
-#include <string>
-
-#include <absl/status/status.h>
-
-namespace CLI {
-class App;
-}
+#include "clients/ctl/command_context.h"
 
 namespace latchkey {
 
-struct PolicyFlags {
-  std::string file;
-};
-
-// Adds `policy test FILE` to the program, whose parsing fills `flags` in;
-// answers `policy`.
-const CLI::App* AddPolicyCommand(CLI::App& app, PolicyFlags& flags);
-
-// Runs the self-tests of a file, a whole broker.yaml or one that has nothing
-// but `policy` and `policy_tests`, and prints a line for each on standard
-// output. kInvalidArgument if one failed, or if the file cannot be used.
-absl::Status RunPolicyTest(const PolicyFlags& flags);
+// Prints a line for each test, and how many passed. kInvalidArgument if the
+// file is wrong, or a test failed.
+void AddPolicyCommand(CLI::App& app, CommandContext& context);
 
 }  // namespace latchkey
 

@@ -70,6 +70,7 @@ cat >"$out/latchkeyctl.yaml" <<END
 broker:
   endpoint: localhost:7443
   ca_file: $out/ca.crt
+  node_endpoint: localhost:7444
 identity:
   certificate_file: $out/provisioner.crt
   private_key_file: $out/provisioner.key

@@ -36,6 +36,63 @@ TEST(CtlConfigTest, NamesEveryMistakeAtOnce) {
                      HasSubstr("private_key_file"))));
 }
 
+constexpr char kContexts[] = R"(
+current_context: prod
+contexts:
+  - name: prod
+    broker: {endpoint: "p:1", ca_file: p.crt, node_endpoint: "n:1"}
+    identity: {token_file: t}
+  - name: staging
+    broker: {endpoint: "s:1", ca_file: s.crt, node_endpoint: "n:2", node_ca_file: n.crt}
+    identity: {certificate_file: me.crt, private_key_file: me.key}
+)";
+
+TEST(CtlConfigTest, ChoosesAContext) {
+  const auto current = ParseCtlConfig("ctl.yaml", kContexts);
+  ASSERT_THAT(current, IsOk());
+  EXPECT_EQ(current->endpoint, "p:1");
+  EXPECT_EQ(current->token_file, "t");
+  EXPECT_EQ(current->certificate_file, "");
+  EXPECT_EQ(current->node_endpoint, "n:1");
+  EXPECT_EQ(current->node_ca_file, "p.crt") << "unless it says otherwise";
+  const auto staging = ParseCtlConfig("ctl.yaml", kContexts, "staging");
+  ASSERT_THAT(staging, IsOk());
+  EXPECT_EQ(staging->endpoint, "s:1");
+  EXPECT_EQ(staging->node_ca_file, "n.crt");
+}
+
+TEST(CtlConfigTest, NamesTheContextsThatThereAre) {
+  EXPECT_THAT(ParseCtlConfig("ctl.yaml", kContexts, "prd"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("prd"), HasSubstr("prod, staging"))));
+  std::string none = kContexts;
+  none.erase(none.find("current_context"),
+             std::string("current_context: prod").size());
+  EXPECT_THAT(
+      ParseCtlConfig("ctl.yaml", none),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--context")));
+  EXPECT_THAT(ParseCtlConfig("ctl.yaml",
+                             "broker: {endpoint: b, ca_file: c}\n"
+                             "identity: {token_file: t}\n",
+                             "prod"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("prod")));
+}
+
+TEST(CtlConfigTest, ContextsHaveOneNameEachAndStandAlone) {
+  EXPECT_THAT(
+      ParseCtlConfig("ctl.yaml",
+                     "broker: {endpoint: b, ca_file: c}\n"
+                     "contexts:\n"
+                     "  - {name: a, broker: {endpoint: b, ca_file: c}, "
+                     "identity: {token_file: t}}\n"
+                     "  - {name: a, broker: {endpoint: b, ca_file: c}, "
+                     "identity: {token_file: t, certificate_file: c}}\n"),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("another context"),
+                     HasSubstr("belongs into one of the contexts"),
+                     HasSubstr("private_key_file"))));
+}
+
 TEST(CtlConfigTest, LooksWhereTheEnvironmentSays) {
   setenv("LATCHKEYCTL_CONFIG", "/x/ctl.yaml", 1);
   EXPECT_EQ(DefaultCtlConfigPath(), "/x/ctl.yaml");

@@ -4,15 +4,13 @@
 
 #include <gmock/gmock.h>
 
-#include "tests/testing/status_matchers.h"
-#include "tests/testing/temp_dir.h"
+#include "tests/clients/ctl/ctl_test.h"
 
 namespace latchkey {
 namespace {
 
-using latchkey_testing::IsOk;
-using latchkey_testing::StatusIs;
-using latchkey_testing::TempDir;
+using latchkey_testing::CtlResult;
+using latchkey_testing::CtlTest;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
@@ -32,46 +30,44 @@ policy_tests:
     expect: deny
 )";
 
-// What it prints is caught beside what it answers.
-absl::Status Judge(const std::string& text, std::string& out) {
-  const TempDir dir;
-  testing::internal::CaptureStdout();
-  const absl::Status status =
-      RunPolicyTest({.file = dir.Write("broker.yaml", text)});
-  out = testing::internal::GetCapturedStdout();
-  return status;
-}
+class PolicyCommandTest : public CtlTest {
+ protected:
+  CtlResult Judge(const std::string& text) {
+    return Run({"policy", "test", dir_.Write("broker.yaml", text)});
+  }
+};
 
-TEST(PolicyCommandTest, PrintsALineForEachTest) {
-  std::string out;
-  EXPECT_THAT(Judge(kPolicy, out), IsOk());
-  EXPECT_EQ(out,
+TEST_F(PolicyCommandTest, PrintsALineForEachTest) {
+  const CtlResult result = Judge(kPolicy);
+  EXPECT_EQ(result.exit_code, kDone) << result.err;
+  EXPECT_EQ(result.out,
             "ok    ci mints workers\n"
             "ok    and nothing else\n"
             "1 rules, 2 self-tests, 0 failed\n");
 }
 
-TEST(PolicyCommandTest, SaysWhatFailedAndWhere) {
+TEST_F(PolicyCommandTest, SaysWhatFailedAndWhere) {
   std::string text = kPolicy;
   text.replace(text.find("control-1"), 9, "worker-99");
-  std::string out;
-  EXPECT_THAT(Judge(text, out), StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(out, AllOf(HasSubstr("ok    ci mints workers\n"),
-                         HasSubstr("FAIL  and nothing else\n"),
-                         HasSubstr("broker.yaml:11: policy_tests[1]: expected "
-                                   "deny, came allow by rule 'workers'\n"),
-                         HasSubstr("1 rules, 2 self-tests, 1 failed\n")));
+  const CtlResult result = Judge(text);
+  EXPECT_EQ(result.exit_code, kBadUsage);
+  EXPECT_THAT(
+      result.out,
+      AllOf(HasSubstr("ok    ci mints workers\n"),
+            HasSubstr("FAIL  and nothing else\n"),
+            HasSubstr("broker.yaml:11: policy_tests[1]: expected "
+                      "deny, came allow by rule 'workers'\n"),
+            HasSubstr("1 rules, 2 self-tests, 1 failed\n")));
 }
 
-TEST(PolicyCommandTest, AFileThatIsWrongIsToldWithItsMistakes) {
-  std::string out;
-  EXPECT_THAT(Judge("policy: [{name: a}]", out),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("broker.yaml:1: policy[0]")));
-  EXPECT_EQ(out, "");
-  EXPECT_THAT(RunPolicyTest({.file = "/nonexistent/broker.yaml"}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("/nonexistent/broker.yaml")));
+TEST_F(PolicyCommandTest, AFileThatIsWrongIsToldWithItsMistakes) {
+  CtlResult result = Judge("policy: [{name: a}]");
+  EXPECT_EQ(result.exit_code, kBadUsage);
+  EXPECT_THAT(result.err, HasSubstr("broker.yaml:1: policy[0]"));
+  EXPECT_EQ(result.out, "");
+  result = Run({"policy", "test", "/nonexistent/broker.yaml"});
+  EXPECT_EQ(result.exit_code, kBadUsage);
+  EXPECT_THAT(result.err, HasSubstr("/nonexistent/broker.yaml"));
 }
 
 }  // namespace

@@ -1,0 +1,310 @@
+#include "clients/ctl/batch_command.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "clients/ctl/batch_id.h"
+#include "clients/ctl/batch_input.h"
+#include "clients/ctl/batch_run.h"
+#include "clients/ctl/cures.h"
+#include "clients/ctl/data_tree.h"
+#include "clients/ctl/machine_files.h"
+#include "clients/ctl/token_text.h"
+#include "clients/files/durable_file.h"
+#include "clients/files/read_file.h"
+#include "core/refusal.h"
+#include "core/status_macros.h"
+
+namespace latchkey {
+namespace {
+
+constexpr size_t kMaxInputBytes = size_t{256} << 20;
+// For a call of 1,000.
+constexpr absl::Duration kTimeout = absl::Minutes(5);
+
+struct BatchFlags {
+  std::string file;
+  std::string format;
+  std::string batch_id_file;
+  std::string out_dir;
+  std::string content = "text";
+  std::string output = "table";
+};
+
+absl::StatusOr<std::vector<BatchItem>> ReadItems(const CommandContext& context,
+                                                 const BatchFlags& flags) {
+  std::string text;
+  if (flags.file == "-") {
+    text.assign(std::istreambuf_iterator<char>(context.in), {});
+  } else {
+    absl::StatusOr<std::string> read =
+        ReadFileBounded(flags.file, kMaxInputBytes);
+    if (!read.ok()) {
+      return absl::InvalidArgumentError(std::string(read.status().message()));
+    }
+    text = *std::move(read);
+  }
+  const std::string name = flags.file == "-" ? "standard input" : flags.file;
+  const bool is_yaml = flags.format.empty() ? flags.file.ends_with(".yaml") ||
+                                                  flags.file.ends_with(".yml")
+                                            : flags.format == "yaml";
+  return is_yaml ? ParseBatchYaml(name, text) : ParseBatchCsv(name, text);
+}
+
+absl::StatusOr<BatchId> IdOf(const BatchFlags& flags) {
+  if (!flags.batch_id_file.empty()) return BatchId::Load(flags.batch_id_file);
+  if (!flags.out_dir.empty())
+    return BatchId::Load(flags.out_dir + "/.batch-id");
+  return BatchId::Fresh();
+}
+
+// Writes what becomes of each item: to files, and to standard output.
+class BatchOutput {
+ public:
+  BatchOutput(const CommandContext& context, const BatchFlags& flags,
+              NodeBroker broker)
+      : context_(context), flags_(flags), broker_(std::move(broker)) {}
+
+  // A node name is no path: ParseBatch saw to that.
+  std::string FileOf(const BatchItem& item) const {
+    return flags_.out_dir.empty()
+               ? ""
+               : flags_.out_dir + "/" + item.request.scope().node_name();
+  }
+  bool IsThere(const BatchItem& item) const {
+    struct stat found = {};
+    return !flags_.out_dir.empty() && stat(FileOf(item).c_str(), &found) == 0;
+  }
+
+  void Kept(const BatchItem& item) {
+    ++done_;
+    Print(item, "kept", nullptr, absl::OkStatus());
+  }
+  absl::Status Report(const BatchItem& item,
+                      const absl::StatusOr<v1::IssueTokenResponse>& issued) {
+    if (!issued.ok()) {
+      if (first_error_.ok()) first_error_ = issued.status();
+      ++failed_;
+      Print(item, "failed", nullptr, issued.status());
+      return absl::OkStatus();
+    }
+    if (!flags_.out_dir.empty()) {
+      LATCHKEY_ASSIGN_OR_RETURN(std::string text,
+                                RenderIssued(*issued, flags_.content, broker_));
+      const absl::Status written = WriteFileDurably(FileOf(item), text, 0600);
+      Wipe(text);
+      LATCHKEY_RETURN_IF_ERROR(written);
+    }
+    ++done_;
+    Print(item, "issued", &*issued, absl::OkStatus());
+    // Whoever is killed has seen what was issued before.
+    return (done_ + failed_) % kMaxBatchCall == 0 ? Flush() : absl::OkStatus();
+  }
+
+  absl::Status Flush() {
+    if (flags_.output == "table") context_.out << table_.Take();
+    return context_.Flush();
+  }
+  size_t done() const { return done_; }
+  size_t failed() const { return failed_; }
+  const absl::Status& first_error() const { return first_error_; }
+
+ private:
+  void Print(const BatchItem& item, const char* outcome,
+             const v1::IssueTokenResponse* issued, const absl::Status& error) {
+    const std::string& node = item.request.scope().node_name();
+    const std::string id = issued == nullptr ? "" : issued->token().id();
+    const std::string expires =
+        issued == nullptr ? "" : TimeText(issued->token().expire_time());
+    // Either in a file or here, not both.
+    std::string place = FileOf(item);
+    if (place.empty() && issued != nullptr) {
+      place = issued->ticket().empty() ? issued->bootstrap_token()
+                                       : issued->ticket();
+    }
+    const std::string reason = error.ok()
+                                   ? ""
+                                   : fmt::format("{} {}", ReasonOf(error),
+                                                 std::string(error.message()));
+    if (flags_.output == "json") {
+      DataFields fields = {
+          {"where", item.where}, {"node", node}, {"outcome", outcome}};
+      const auto add = [&fields](const char* name, const std::string& value) {
+        if (!value.empty()) fields.emplace_back(name, value);
+      };
+      add("id", id);
+      add("expireTime", expires);
+      if (error.ok()) add(flags_.out_dir.empty() ? "ticket" : "file", place);
+      add("reason", ReasonOf(error));
+      add("message", std::string(error.message()));
+      context_.out << ToJson(fields);
+    } else {
+      table_.Add({node, outcome, id, expires, error.ok() ? place : reason});
+    }
+  }
+
+  const CommandContext& context_;
+  const BatchFlags& flags_;
+  const NodeBroker broker_;
+  TextTable table_{{"NODE", "OUTCOME", "ID", "EXPIRES",
+                    flags_.out_dir.empty() ? "TICKET" : "FILE"}};
+  size_t done_ = 0;
+  size_t failed_ = 0;
+  absl::Status first_error_;
+};
+
+absl::StatusOr<NodeBroker> BrokerFor(const CommandContext& context,
+                                     const BatchFlags& flags,
+                                     const std::vector<BatchItem>& items) {
+  if (flags.content != "text" && flags.out_dir.empty()) {
+    return absl::InvalidArgumentError(
+        "--content is for files: name a folder with --out-dir");
+  }
+  NodeBroker broker;
+  if (IsMachineFormat(flags.content)) {
+    LATCHKEY_ASSIGN_OR_RETURN(const CtlConfig config, context.Config());
+    LATCHKEY_ASSIGN_OR_RETURN(broker, ReadNodeBroker(config));
+  }
+  for (const BatchItem& item : items) {
+    const absl::Status status =
+        CheckMachineFormat(flags.content, item.request.delivery(), broker);
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(
+          fmt::format("{}: {}", item.where, std::string(status.message())));
+    }
+  }
+  return broker;
+}
+
+// What to say, and the exit code, when the run has ended with `ended`.
+int Conclude(const CommandContext& context, const BatchFlags& flags,
+             const BatchOutput& output, size_t items,
+             const absl::Status& ended) {
+  const size_t unknown = items - output.done() - output.failed();
+  context.err << fmt::format("{} done, {} failed{}\n", output.done(),
+                             output.failed(),
+                             unknown == 0 ? std::string()
+                                          : fmt::format(", {} not known or not "
+                                                        "asked for",
+                                                        unknown));
+  if (output.failed() == 0 && unknown == 0) return kDone;
+  const absl::Status& error = ended.ok() ? output.first_error() : ended;
+  context.err << ErrorText(error);
+  const bool has_id = !flags.batch_id_file.empty() || !flags.out_dir.empty();
+  context.err << (has_id ? "then run the same command again: it asks for what "
+                           "is missing, and mints nothing twice\n"
+                         : "then run it again for the machines that failed: "
+                           "without --batch-id-file or --out-dir, those that "
+                           "are done would get a second token\n");
+  return output.done() > 0 ? kPartlyDone : ExitCodeOf(error);
+}
+
+absl::StatusOr<int> Batch(const CommandContext& context,
+                          const BatchFlags& flags) {
+  LATCHKEY_ASSIGN_OR_RETURN(const std::vector<BatchItem> items,
+                            ReadItems(context, flags));
+  LATCHKEY_ASSIGN_OR_RETURN(const absl::Duration timeout,
+                            context.Timeout(kTimeout));
+  LATCHKEY_ASSIGN_OR_RETURN(NodeBroker broker,
+                            BrokerFor(context, flags, items));
+  LATCHKEY_ASSIGN_OR_RETURN(const auto api, context.Connect(kTimeout));
+  if (!flags.out_dir.empty() && mkdir(flags.out_dir.c_str(), 0700) != 0 &&
+      errno != EEXIST) {
+    return absl::InvalidArgumentError(
+        fmt::format("cannot make the folder {}", flags.out_dir));
+  }
+  LATCHKEY_ASSIGN_OR_RETURN(const BatchId id, IdOf(flags));
+  BatchOutput output(context, flags, std::move(broker));
+  std::vector<BatchItem> wanted;
+  for (const BatchItem& item : items) {
+    if (output.IsThere(item)) {
+      output.Kept(item);
+    } else {
+      wanted.push_back(item);
+    }
+  }
+  absl::Status ended =
+      RunBatch(*api, context.pace, id, wanted, timeout,
+               [&](const BatchItem& item,
+                   const absl::StatusOr<v1::IssueTokenResponse>& issued) {
+                 return output.Report(item, issued);
+               });
+  LATCHKEY_RETURN_IF_ERROR(output.Flush());
+  return Conclude(context, flags, output, items.size(), ended);
+}
+
+void AddFlags(CLI::App& command, BatchFlags& flags) {
+  command
+      .add_option("file", flags.file,
+                  "a CSV or a YAML file; - is standard input")
+      ->required();
+  command
+      .add_option("--format", flags.format,
+                  "csv or yaml; default: by the file's name, else csv")
+      ->check(CLI::IsMember({"csv", "yaml"}))
+      ->group("Input");
+  command
+      .add_option("--batch-id-file", flags.batch_id_file,
+                  "what makes this the same batch when it is run again; made "
+                  "if it is missing, mode 0600. A secret: with read access to "
+                  "the tokens' Secrets it gives the tickets away. Default: "
+                  ".batch-id in --out-dir")
+      ->group("Running it again");
+  command
+      .add_option("--out-dir", flags.out_dir,
+                  "write a file for each machine, mode 0600, named after its "
+                  "node; a machine whose file is there is left alone")
+      ->group("Output");
+  command
+      .add_option("--content", flags.content,
+                  "of these files: text (default), json, yaml, cloud-init, "
+                  "ignition, systemd, kubeadm, env")
+      ->check(CLI::IsMember({"text", "json", "yaml", "cloud-init", "ignition",
+                             "systemd", "kubeadm", "env"}))
+      ->group("Output");
+  command
+      .add_option("-o,--output", flags.output,
+                  "what became of each machine, with its ticket if there is "
+                  "no --out-dir: table (default), json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->group("Output");
+}
+
+}  // namespace
+
+void AddBatchCommand(CLI::App& app, CommandContext& context) {
+  const auto flags = std::make_shared<BatchFlags>();
+  CLI::App& command = *app.add_subcommand(
+      "batch", "mint tokens for many machines, from a CSV or a YAML file");
+  command.footer(
+      "Input; the columns, or fields, are the flags of issue:\n"
+      "  node,lifetime,label\n"
+      "  worker-1,30m,pool=gpu zone=a\n"
+      "  worker-2,,\n"
+      "or:\n"
+      "  tokens:\n"
+      "    - {node: worker-1, lifetime: 30m, label: [pool=gpu, zone=a]}\n"
+      "    - {node: worker-2}\n"
+      "Output:\n"
+      "  latchkeyctl batch machines.csv --out-dir seeds --content cloud-init\n"
+      "Running it again: the same command asks for what is missing, and mints\n"
+      "nothing twice:\n"
+      "  latchkeyctl batch - --batch-id-file night.id -o json < machines.csv\n"
+      "Exit code 4: some machines got theirs, and some did not.");
+  AddFlags(command, *flags);
+  command.callback([&context, flags] {
+    context.run = [&context, flags] { return Batch(context, *flags); };
+  });
+}
+
+}  // namespace latchkey

@@ -1,0 +1,43 @@
+#include "clients/ctl/command_context.h"
+
+#include <fmt/format.h>
+
+#include "clients/files/read_file.h"
+#include "core/config_reader.h"
+#include "core/status_macros.h"
+#include "core/text_time.h"
+
+namespace latchkey {
+
+absl::StatusOr<CtlConfig> CommandContext::Config() const {
+  const absl::StatusOr<std::string> text =
+      ReadFileBounded(config_file, ConfigDocument::kMaxBytes);
+  if (!text.ok()) {
+    return absl::InvalidArgumentError(std::string(text.status().message()));
+  }
+  return ParseCtlConfig(config_file, *text, context_name);
+}
+
+absl::StatusOr<absl::Duration> CommandContext::Timeout(
+    absl::Duration fallback) const {
+  if (timeout.empty()) return fallback;
+  const auto parsed = ParsePositiveDuration(timeout);
+  if (parsed.ok()) return *parsed;
+  return absl::InvalidArgumentError(
+      fmt::format("--timeout: {}", std::string(parsed.status().message())));
+}
+
+absl::StatusOr<std::shared_ptr<BrokerApi>> CommandContext::Connect(
+    absl::Duration fallback_timeout) const {
+  LATCHKEY_ASSIGN_OR_RETURN(const absl::Duration limit,
+                            Timeout(fallback_timeout));
+  LATCHKEY_ASSIGN_OR_RETURN(const CtlConfig config, Config());
+  return connect(config, limit);
+}
+
+absl::Status CommandContext::Flush() const {
+  if (out.flush()) return absl::OkStatus();
+  return absl::InternalError("cannot write to standard output");
+}
+
+}  // namespace latchkey

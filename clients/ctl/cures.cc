@@ -1,0 +1,144 @@
+#include "clients/ctl/cures.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "clients/ctl/command_context.h"
+#include "clients/ctl/visible_text.h"
+#include "core/refusal.h"
+
+namespace latchkey {
+namespace {
+
+struct Cure {
+  std::string_view reason;
+  std::string_view text;
+};
+
+constexpr std::array kCures = {
+    Cure{"INVALID_FIELD", "correct the field that is named, and run it again"},
+    Cure{"UNAUTHENTICATED",
+         "check the certificate or the token file of this context: it must be "
+         "valid now, and of an authority or issuer that the broker trusts"},
+    Cure{"POLICY_DENIED",
+         "ask for what the rule allows, or have the broker's policy changed; "
+         "--validate-only asks without minting"},
+    Cure{"REQUEST_ID_REUSED",
+         "leave --request-id out, or use a new one for a new request"},
+    Cure{"OVERLOADED", "run it again in a moment; --timeout waits longer"},
+    Cure{"RATE_LIMITED",
+         "run it again in a moment, and less often; --timeout waits longer"},
+    Cure{"QUOTA_OUTSTANDING",
+         "wait until machines have joined, or revoke tokens that nobody needs: "
+         "latchkeyctl list --state issued,active"},
+    Cure{"CLUSTER_UNAVAILABLE",
+         "run it again; if it lasts, see whether the broker reaches the API "
+         "server"},
+    Cure{"AUDIT_UNAVAILABLE",
+         "see the broker's log and its disk: it refuses what it cannot record"},
+    Cure{"ISSUER_UNAVAILABLE",
+         "run it again; if it lasts, the broker cannot fetch the keys of the "
+         "issuer of this bearer token: see its log"},
+    Cure{"BROKER_STOPPING",
+         "run it again: another replica, or its next start, "
+         "answers"},
+    Cure{"TOO_MANY_WATCHES",
+         "end a watch that nobody reads, or wait: the broker serves only so "
+         "many at a time"},
+    Cure{"INTERNAL", "see the broker's log"},
+    Cure{"PAGE_EXPIRED", "run it again: the listing took too long"},
+    Cure{"TOKEN_UNKNOWN",
+         "check the id with latchkeyctl list: the token is not there any more, "
+         "or is not yours"},
+    Cure{"TOKEN_EXPIRED", "issue a new one"},
+    Cure{"TOKEN_SPENT",
+         "it has bought its certificate; issue a new one for another machine. "
+         "To shut out a machine that has joined, delete its Node and its "
+         "access"},
+    Cure{"TOKEN_REVOKED",
+         "find out why with latchkeyctl explain; then issue a new one"},
+    Cure{"NODE_EXISTS",
+         "delete the Node, or issue with --allow-node-replacement"},
+};
+
+bool IsPassing(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kUnknown:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string_view CureOfCode(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+      return "is the broker running, is the endpoint right, and do both sides "
+             "trust each other's certificate authority?";
+    case absl::StatusCode::kInvalidArgument:
+      return "latchkeyctl COMMAND --help explains the arguments";
+    case absl::StatusCode::kUnimplemented:
+      return "the broker does not know this call: update it";
+    default:
+      return "";
+  }
+}
+
+// A mistake of the arguments or the configuration, found on this side: its
+// lines are ours.
+bool IsOurs(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) && ReasonOf(status).empty();
+}
+
+std::string MessageOf(const absl::Status& status) {
+  const std::string message(status.message());
+  if (!IsOurs(status)) return Visible(message);
+  std::string text;
+  size_t begin = 0;
+  for (size_t end = 0; end != std::string::npos; begin = end + 1) {
+    end = message.find('\n', begin);
+    if (begin > 0) text += '\n';
+    text += Visible(message.substr(begin, end - begin));
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string_view CureOf(std::string_view reason) {
+  const auto* const cure = std::ranges::find(kCures, reason, &Cure::reason);
+  return cure == kCures.end() ? std::string_view() : cure->text;
+}
+
+int ExitCodeOf(const absl::Status& status) {
+  if (status.ok()) return kDone;
+  if (IsOurs(status)) return kBadUsage;
+  return IsPassing(status) ? kFailed : kRefused;
+}
+
+std::string ErrorText(const absl::Status& status) {
+  std::string text = fmt::format("latchkeyctl: {}\n", MessageOf(status));
+  const std::string reason = ReasonOf(status);
+  std::string_view cure =
+      reason.empty() ? CureOfCode(status.code()) : CureOf(reason);
+  if (!reason.empty()) {
+    text += fmt::format("reason: {}\n", Visible(reason));
+    for (const auto& [key, value] : MetadataOf(status)) {
+      text += fmt::format("  {}: {}\n", Visible(key), Visible(value));
+    }
+    if (cure.empty()) cure = "docs/errors.md explains the reason";
+  }
+  if (!cure.empty()) text += fmt::format("what to do: {}\n", cure);
+  return text;
+}
+
+}  // namespace latchkey

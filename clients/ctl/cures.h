@@ -1,0 +1,26 @@
+// What to do about an error: every refusal's reason has a cure.
+
+#ifndef LATCHKEY_CLIENTS_CTL_CURES_H_
+#define LATCHKEY_CLIENTS_CTL_CURES_H_
+
+#include <string>
+#include <string_view>
+
+#include <absl/status/status.h>
+
+namespace latchkey {
+
+// What whoever gets this reason of docs/errors.md from an RPC of TokenBroker
+// should do; empty for a reason that is not in the table.
+std::string_view CureOf(std::string_view reason);
+
+// The exit code for an error (command_context.h).
+int ExitCodeOf(const absl::Status& status);
+
+// The error for a terminal: what went wrong, its reason and what goes with it,
+// and what to do, a line each.
+std::string ErrorText(const absl::Status& status);
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_CLIENTS_CTL_CURES_H_

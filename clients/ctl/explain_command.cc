@@ -1,0 +1,56 @@
+#include "clients/ctl/explain_command.h"
+
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "clients/ctl/data_tree.h"
+#include "clients/ctl/token_text.h"
+#include "core/status_macros.h"
+
+namespace latchkey {
+namespace {
+
+struct ExplainFlags {
+  std::string id;
+  std::string output = "text";
+};
+
+absl::StatusOr<int> Explain(const CommandContext& context,
+                            const ExplainFlags& flags) {
+  LATCHKEY_ASSIGN_OR_RETURN(const auto api, context.Connect());
+  v1::ExplainTokenRequest request;
+  request.set_id(flags.id);
+  LATCHKEY_ASSIGN_OR_RETURN(const v1::ExplainTokenResponse answer,
+                            api->ExplainToken(request));
+  if (flags.output == "json") {
+    context.out << JsonText(answer);
+  } else if (flags.output == "yaml") {
+    context.out << ToYaml(TreeOf(answer));
+  } else {
+    context.out << LineageText(answer);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void AddExplainCommand(CLI::App& app, CommandContext& context) {
+  const auto flags = std::make_shared<ExplainFlags>();
+  CLI::App& command = *app.add_subcommand(
+      "explain",
+      "show what became of a token: who minted it, who claimed it, its CSRs, "
+      "its certificate and its Node, and why an attempt was refused");
+  command.footer("Example:\n  latchkeyctl explain abc123");
+  command.add_option("id", flags->id, "the token's id")->required();
+  command
+      .add_option("-o,--output", flags->output, "text (default), json, yaml")
+      ->check(CLI::IsMember({"text", "json", "yaml"}))
+      ->group("Output");
+  command.callback([&context, flags] {
+    context.run = [&context, flags] { return Explain(context, *flags); };
+  });
+}
+
+}  // namespace latchkey

@@ -1,0 +1,75 @@
+#include "clients/ctl/extend_command.h"
+
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "clients/ctl/filter_flags.h"
+#include "clients/ctl/token_text.h"
+#include "core/status_macros.h"
+#include "core/text_time.h"
+
+namespace latchkey {
+namespace {
+
+struct ExtendFlags {
+  std::string id;
+  std::string for_time;
+  std::string until;
+  std::string output = "table";
+};
+
+absl::StatusOr<absl::Time> NewExpiry(const ExtendFlags& flags, absl::Time now) {
+  if (!flags.until.empty()) return TimeOfFlag("until", flags.until, now);
+  const auto duration = ParsePositiveDuration(flags.for_time);
+  if (duration.ok()) return now + *duration;
+  return absl::InvalidArgumentError("--for: " +
+                                    std::string(duration.status().message()));
+}
+
+absl::StatusOr<int> Extend(const CommandContext& context,
+                           const ExtendFlags& flags) {
+  LATCHKEY_ASSIGN_OR_RETURN(const absl::Time expiry,
+                            NewExpiry(flags, context.clock.Now()));
+  LATCHKEY_ASSIGN_OR_RETURN(const auto api, context.Connect());
+  v1::ExtendTokenRequest request;
+  request.set_id(flags.id);
+  request.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(expiry));
+  LATCHKEY_ASSIGN_OR_RETURN(const v1::Token token, api->ExtendToken(request));
+  TokenPrinter printer(context.out, flags.output);
+  printer.Add(token);
+  printer.WritePage();
+  if (token.expire_time().seconds() > request.expire_time().seconds()) {
+    context.err << "unchanged: it lasts longer than that already\n";
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void AddExtendCommand(CLI::App& app, CommandContext& context) {
+  const auto flags = std::make_shared<ExtendFlags>();
+  CLI::App& command = *app.add_subcommand(
+      "extend", "give a token more time, within what its rule allows");
+  command.footer(
+      "Example:\n"
+      "  latchkeyctl extend abc123 --for 30m     # half an hour from now\n"
+      "  latchkeyctl extend abc123 --until 2026-01-02T15:04:05Z");
+  command.add_option("id", flags->id, "the token's id")->required();
+  CLI::Option_group& how_long = *command.add_option_group("How long");
+  how_long.add_option("--for", flags->for_time,
+                      "so long from now: 90s, 15m, 1h30m");
+  how_long.add_option("--until", flags->until, "up to this time");
+  how_long.require_option(1);
+  command
+      .add_option("-o,--output", flags->output,
+                  "table (default), json, yaml, name")
+      ->check(CLI::IsMember({"table", "json", "yaml", "name"}))
+      ->group("Output");
+  command.callback([&context, flags] {
+    context.run = [&context, flags] { return Extend(context, *flags); };
+  });
+}
+
+}  // namespace latchkey

@@ -1,0 +1,190 @@
+#include "clients/ctl/revoke_command.h"
+
+#include <memory>
+#include <set>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "clients/ctl/cures.h"
+#include "clients/ctl/filter_flags.h"
+#include "clients/ctl/token_text.h"
+#include "core/refusal.h"
+#include "core/status_macros.h"
+
+namespace latchkey {
+namespace {
+
+struct RevokeFlags {
+  std::string id;
+  FilterFlags filter;
+  std::string reason;
+  bool dry_run = false;
+  bool yes = false;
+  std::string output = "table";
+};
+
+absl::StatusOr<v1::RevokeTokenRequest> RequestOf(const RevokeFlags& flags,
+                                                 absl::Time now) {
+  v1::RevokeTokenRequest request;
+  LATCHKEY_ASSIGN_OR_RETURN(const v1::TokenFilter filter,
+                            FilterOf(flags.filter, now));
+  if (flags.id.empty() == IsEmpty(filter)) {
+    return absl::InvalidArgumentError(
+        "name one token by its id, or several by flags such as --node, and not "
+        "both");
+  }
+  if (flags.id.empty()) {
+    *request.mutable_filter() = filter;
+  } else {
+    request.set_id(flags.id);
+  }
+  request.set_reason(flags.reason);
+  return request;
+}
+
+void Print(const CommandContext& context, const std::string& output,
+           const v1::RevokeTokenResponse& response) {
+  TokenPrinter printer(context.out, output);
+  for (const v1::Token& token : response.tokens()) printer.Add(token);
+  if (response.tokens_size() > 0) printer.WritePage();
+}
+
+// What would be cut off.
+absl::StatusOr<v1::RevokeTokenResponse> Preview(
+    BrokerApi& api, v1::RevokeTokenRequest request) {
+  request.set_validate_only(true);
+  return api.RevokeToken(request);
+}
+
+std::string CountText(const v1::RevokeTokenResponse& response) {
+  return fmt::format("{}{} token{}", response.more() ? "more than " : "",
+                     response.tokens_size(),
+                     response.tokens_size() == 1 ? "" : "s");
+}
+
+// Shows what would be cut off, and asks. True if a person agreed.
+absl::StatusOr<bool> Agreed(const CommandContext& context, BrokerApi& api,
+                            const v1::RevokeTokenRequest& request) {
+  LATCHKEY_ASSIGN_OR_RETURN(const v1::RevokeTokenResponse preview,
+                            Preview(api, request));
+  if (preview.tokens_size() == 0) {
+    context.err << "there is nothing to revoke\n";
+    return false;
+  }
+  TextTable table(TokenHeader());
+  for (const v1::Token& token : preview.tokens()) table.Add(TokenCells(token));
+  context.err << table.Take()
+              << fmt::format("revoke {}? [y/N] ", CountText(preview));
+  context.err.flush();
+  std::string answer;
+  std::getline(context.in, answer);
+  if (answer == "y" || answer == "yes") return true;
+  context.err << "nothing was revoked\n";
+  return false;
+}
+
+void ReportFailures(const CommandContext& context,
+                    const v1::RevokeTokenResponse& response) {
+  for (const v1::FailedItem& item : response.failed()) {
+    context.err << fmt::format(
+        "token {} is not revoked\n{}", Visible(item.id()),
+        ErrorText(Refuse(static_cast<absl::StatusCode>(item.error().code()),
+                         item.error().reason(), item.error().message())));
+  }
+}
+
+// Until no more are left, or a call revokes none.
+absl::StatusOr<int> RevokeAll(const CommandContext& context, BrokerApi& api,
+                              const v1::RevokeTokenRequest& request,
+                              const std::string& output) {
+  int revoked = 0;
+  std::set<std::string> failed;
+  bool more = true;
+  for (bool progress = true; more && progress;) {
+    absl::StatusOr<v1::RevokeTokenResponse> response = api.RevokeToken(request);
+    if (!response.ok()) {
+      if (revoked == 0) return response.status();
+      context.err << ErrorText(response.status());
+      break;
+    }
+    Print(context, output, *response);
+    LATCHKEY_RETURN_IF_ERROR(context.Flush());
+    ReportFailures(context, *response);
+    for (const auto& item : response->failed()) failed.insert(item.id());
+    revoked += response->tokens_size();
+    more = response->more();
+    progress = response->tokens_size() > 0;
+  }
+  const bool whole = failed.empty() && !more;
+  context.err << fmt::format("{} revoked{}\n", revoked,
+                             whole ? "" : "; run it again for the others");
+  if (whole) return kDone;
+  return revoked > 0 ? kPartlyDone : kRefused;
+}
+
+absl::StatusOr<int> Revoke(const CommandContext& context,
+                           const RevokeFlags& flags) {
+  LATCHKEY_ASSIGN_OR_RETURN(const v1::RevokeTokenRequest request,
+                            RequestOf(flags, context.clock.Now()));
+  const bool ask = context.interactive && !flags.yes && !flags.dry_run;
+  if (request.has_filter() && !ask && !flags.yes && !flags.dry_run) {
+    return absl::InvalidArgumentError(
+        "nobody can be asked here: add --yes to revoke all that fit the flags, "
+        "or --dry-run to see them");
+  }
+  LATCHKEY_ASSIGN_OR_RETURN(const auto api, context.Connect());
+  if (flags.dry_run) {
+    LATCHKEY_ASSIGN_OR_RETURN(const v1::RevokeTokenResponse preview,
+                              Preview(*api, request));
+    Print(context, flags.output, preview);
+    context.err << fmt::format("would revoke {}\n", CountText(preview));
+    return kDone;
+  }
+  if (ask) {
+    LATCHKEY_ASSIGN_OR_RETURN(const bool agreed,
+                              Agreed(context, *api, request));
+    if (!agreed) return kDone;
+  }
+  return RevokeAll(context, *api, request, flags.output);
+}
+
+}  // namespace
+
+void AddRevokeCommand(CLI::App& app, CommandContext& context) {
+  const auto flags = std::make_shared<RevokeFlags>();
+  CLI::App& command = *app.add_subcommand(
+      "revoke",
+      "cut tokens off: they can neither be claimed nor buy a certificate");
+  command.footer(
+      "One token:\n"
+      "  latchkeyctl revoke abc123 --reason 'user-data leaked'\n"
+      "Which tokens:\n"
+      "  latchkeyctl revoke --label pool=gpu --reason 'pool is gone' "
+      "--dry-run\n"
+      "Asking (on a terminal; elsewhere several need --yes):\n"
+      "  latchkeyctl revoke --node 'worker-*' --reason test --yes\n"
+      "A certificate that was bought stays valid.");
+  command.add_option("id", flags->id, "the token's id");
+  command
+      .add_option("--reason", flags->reason,
+                  "why, for whoever asks later: up to 256 characters")
+      ->required();
+  AddFilterFlags(command, flags->filter);
+  command
+      .add_flag("--dry-run", flags->dry_run,
+                "show what would be cut off, and revoke nothing")
+      ->group("Asking");
+  command.add_flag("--yes", flags->yes, "do not ask")->group("Asking");
+  command
+      .add_option("-o,--output", flags->output,
+                  "table (default), json, yaml, name")
+      ->check(CLI::IsMember({"table", "json", "yaml", "name"}))
+      ->group("Output");
+  command.callback([&context, flags] {
+    context.run = [&context, flags] { return Revoke(context, *flags); };
+  });
+}
+
+}  // namespace latchkey

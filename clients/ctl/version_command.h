@@ -1,0 +1,14 @@
+// `latchkeyctl version`.
+
+#ifndef LATCHKEY_CLIENTS_CTL_VERSION_COMMAND_H_
+#define LATCHKEY_CLIENTS_CTL_VERSION_COMMAND_H_
+
+#include "clients/ctl/command_context.h"
+
+namespace latchkey {
+
+void AddVersionCommand(CLI::App& app, CommandContext& context);
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_CLIENTS_CTL_VERSION_COMMAND_H_

@@ -1,0 +1,453 @@
+// The commands from their arguments to what they print, over a broker in
+// memory.
+
+#include <filesystem>
+
+#include <absl/strings/match.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "core/refusal.h"
+#include "tests/clients/ctl/ctl_test.h"
+#include "tests/clients/ctl/hostile_text.h"
+#include "tests/testing/status_matchers.h"
+
+namespace latchkey_testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+int Lines(const std::string& text) {
+  return static_cast<int>(std::ranges::count(text, '\n'));
+}
+
+absl::Status Denied() {
+  return latchkey::Refuse(absl::StatusCode::kPermissionDenied, "POLICY_DENIED",
+                          "no rule allows it", {{"rule", "workers"}});
+}
+
+class CommandsTest : public CtlTest {};
+
+// --- issue
+
+TEST_F(CommandsTest, IssueAsksForWhatTheFlagsSay) {
+  const std::string digest(64, 'a');
+  const CtlResult result = Run(
+      {"issue", "--node", "worker-1", "--lifetime", "20m", "--group",
+       "system:bootstrappers:a", "--group", "system:bootstrappers:b",
+       "--max-certificate-lifetime", "24h", "--public-key-sha256", digest,
+       "--allow-node-replacement", "--label", "pool=gpu", "--label", "zone="});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  ASSERT_THAT(broker_->issues, SizeIs(1));
+  const v1::IssueTokenRequest& asked = broker_->issues[0];
+  EXPECT_EQ(asked.scope().node_name(), "worker-1");
+  EXPECT_THAT(asked.scope().groups(),
+              ElementsAre("system:bootstrappers:a", "system:bootstrappers:b"));
+  EXPECT_EQ(asked.scope().max_certificate_lifetime().seconds(), 86400);
+  EXPECT_EQ(asked.scope().public_key_sha256(), std::string(32, '\xaa'));
+  EXPECT_TRUE(asked.scope().allow_node_replacement());
+  EXPECT_EQ(asked.lifetime().seconds(), 1200);
+  EXPECT_EQ(asked.labels().at("pool"), "gpu");
+  EXPECT_EQ(asked.labels().at("zone"), "");
+  EXPECT_THAT(asked.request_id(), SizeIs(32)) << "so that it can be repeated";
+  EXPECT_THAT(result.out, StartsWith("lk1_"));
+  EXPECT_EQ(Lines(result.out), 1) << "the ticket, alone on a line";
+  EXPECT_THAT(result.err, AllOf(HasSubstr("worker-1"), Not(HasSubstr("lk1_"))));
+}
+
+TEST_F(CommandsTest, IssueWritesANewFileAndNoOther) {
+  const std::string file = dir_.File("ticket");
+  EXPECT_EQ(Run({"issue", "--node", "w", "--out", file}).exit_code, 0);
+  EXPECT_THAT(ReadFile(file), StartsWith("lk1_"));
+  const CtlResult again = Run({"issue", "--node", "w", "--out", file});
+  EXPECT_EQ(again.exit_code, 2);
+  EXPECT_THAT(broker_->issues, SizeIs(1)) << "nothing was minted for no place";
+  broker_->next_errors = {Denied()};
+  const std::string other = dir_.File("other");
+  EXPECT_EQ(Run({"issue", "--node", "w", "--out", other}).exit_code, 3);
+  EXPECT_FALSE(std::filesystem::exists(other));
+}
+
+TEST_F(CommandsTest, IssueMakesMachineFiles) {
+  const CtlResult result =
+      Run({"issue", "--node", "worker-1", "-o", "cloud-init"});
+  EXPECT_THAT(result.out, AllOf(StartsWith("#cloud-config\n"),
+                                HasSubstr("latchkey.example:7444"),
+                                HasSubstr("BEGIN CERTIFICATE")));
+  EXPECT_THAT(
+      Run({"issue", "--node", "w", "--delivery", "direct", "-o", "kubeadm"})
+          .out,
+      HasSubstr("JoinConfiguration"));
+  EXPECT_EQ(Run({"issue", "--node", "w", "-o", "kubeadm"}).exit_code, 2);
+  WriteConfig("");
+  const CtlResult nowhere = Run({"issue", "--node", "w", "-o", "systemd"});
+  EXPECT_EQ(nowhere.exit_code, 2);
+  EXPECT_THAT(nowhere.err, HasSubstr("node_endpoint"));
+  EXPECT_THAT(broker_->issues, SizeIs(2));
+}
+
+TEST_F(CommandsTest, IssueOnlyAsksWithValidateOnly) {
+  const CtlResult result = Run({"issue", "--node", "w", "--validate-only"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_TRUE(broker_->issues[0].validate_only());
+  EXPECT_THAT(result.out, IsEmpty());
+  EXPECT_THAT(result.err, HasSubstr("allowed"));
+}
+
+TEST_F(CommandsTest, ARefusalSaysWhyAndWhatToDo) {
+  broker_->next_errors = {Denied()};
+  const CtlResult result = Run({"issue", "--node", "w"});
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(
+      result.err,
+      AllOf(HasSubstr("no rule allows it"), HasSubstr("reason: POLICY_DENIED"),
+            HasSubstr("rule: workers"), HasSubstr("what to do: ask")));
+}
+
+TEST_F(CommandsTest, ABrokersErrorCannotMoveTheCursor) {
+  for (const std::string& text : HostileTexts()) {
+    broker_->next_errors = {latchkey::Refuse(
+        absl::StatusCode::kPermissionDenied, "POLICY_DENIED", text)};
+    const CtlResult result = Run({"get", "abc123"});
+    EXPECT_EQ(result.exit_code, 3);
+    EXPECT_EQ(Lines(result.err), 3) << text;
+    EXPECT_THAT(result.err, Not(HasSubstr("\x1b")));
+  }
+}
+
+TEST_F(CommandsTest, BadArgumentsAreExitCodeTwo) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{
+           {},
+           {"frob"},
+           {"issue"},
+           {"issue", "--node", "w", "--lifetime", "soon"},
+           {"issue", "--node", "w", "--label", "nothing"},
+           {"issue", "--node", "w", "--label", "a=1", "--label", "a=2"},
+           {"issue", "--node", "w", "--public-key-sha256", "AB"},
+           {"issue", "--node", "w", "-o", "xml"},
+           {"list", "--state", "lost"},
+           {"list", "--expires-before", "soon"},
+           {"list", "--limit", "0"},
+           {"get"},
+           {"extend", "abc123"},
+           {"extend", "abc123", "--for", "1h", "--until", "1h"},
+           {"extend", "abc123", "--for", "-1h"},
+           {"revoke", "abc123"},
+           {"revoke", "--reason", "x"},
+           {"revoke", "abc123", "--node", "w", "--reason", "x"},
+           {"revoke", "--node", "w*", "--reason", "x"},
+           {"completion", "tcsh"},
+           {"list", "--timeout", "x"},
+       }) {
+    EXPECT_EQ(Run(arguments).exit_code, 2)
+        << ::testing::PrintToString(arguments);
+  }
+  EXPECT_THAT(broker_->issues, IsEmpty());
+}
+
+TEST_F(CommandsTest, EveryHelpHasAnExampleForEachGroupOfFlags) {
+  EXPECT_THAT(Run({"--help"}).out,
+              AllOf(HasSubstr("Exit codes"), HasSubstr("  4  ")));
+  for (const std::string command :
+       {"issue", "batch", "list", "get", "watch", "explain", "extend", "revoke",
+        "completion"}) {
+    const CtlResult help = Run({command, "--help"});
+    EXPECT_EQ(help.exit_code, 0);
+    EXPECT_THAT(help.out, HasSubstr("latchkeyctl " + command)) << command;
+  }
+}
+
+// --- list
+
+TEST_F(CommandsTest, ListShowsEveryPage) {
+  for (int i = 0; i < 1201; ++i) {
+    broker_->AddToken(fmt::format("{:06}", i), fmt::format("worker-{}", i));
+  }
+  const CtlResult table = Run({"list"});
+  EXPECT_EQ(table.exit_code, 0);
+  EXPECT_EQ(Lines(table.out), 1202);
+  EXPECT_THAT(table.out, StartsWith("ID "));
+  EXPECT_THAT(broker_->lists, SizeIs(3));
+  EXPECT_EQ(Lines(Run({"list", "-o", "json"}).out), 1201);
+  EXPECT_THAT(Run({"list", "-o", "name"}).out, StartsWith("000000\n000001\n"));
+  EXPECT_THAT(Run({"list", "-o", "yaml"}).out,
+              HasSubstr("---\nexpireTime: \"2027-01-15T09:00:00Z\"\n"));
+}
+
+TEST_F(CommandsTest, ListEndsAtItsLimit) {
+  for (int i = 0; i < 700; ++i) broker_->AddToken(fmt::format("{:06}", i), "w");
+  EXPECT_EQ(Lines(Run({"list", "--limit", "600", "-o", "name"}).out), 600);
+  EXPECT_EQ(broker_->lists[1].page_size(), 100);
+  EXPECT_THAT(Run({"list", "--limit", "5"}).err, HasSubstr("there are more"));
+  EXPECT_EQ(Lines(Run({"list", "--limit", "700", "-o", "name"}).out), 700);
+}
+
+TEST_F(CommandsTest, ListAsksForWhatTheFlagsSay) {
+  EXPECT_EQ(Run({"list", "--state", "issued,active", "--node", "worker-*",
+                 "--provisioner", "spiffe://a", "--label", "pool=gpu",
+                 "--expires-before", "10m", "--expires-after",
+                 "2026-01-02T15:04:05Z"})
+                .exit_code,
+            0);
+  const v1::TokenFilter& filter = broker_->lists[0].filter();
+  EXPECT_THAT(filter.states(),
+              ElementsAre(v1::TOKEN_STATE_ISSUED, v1::TOKEN_STATE_ACTIVE));
+  EXPECT_EQ(filter.node_name(), "worker-*");
+  EXPECT_EQ(filter.provisioner(), "spiffe://a");
+  EXPECT_EQ(filter.labels().at("pool"), "gpu");
+  EXPECT_EQ(filter.expires_before().seconds(), 1'800'000'600);
+  EXPECT_EQ(filter.expires_after().seconds(), 1'767'366'245);
+}
+
+TEST_F(CommandsTest, ATableHoldsWhateverTokensHold) {
+  const std::vector<std::string> texts = HostileTexts();
+  for (const std::string& text : texts) {
+    v1::Token& token = broker_->AddToken("abc123", text);
+    token.set_provisioner(text);
+    (*token.mutable_labels())[text] = text;
+  }
+  const CtlResult table = Run({"list"});
+  EXPECT_EQ(Lines(table.out), static_cast<int>(texts.size()) + 1);
+  EXPECT_THAT(table.out, Not(HasSubstr("\x1b")));
+  EXPECT_EQ(Lines(Run({"list", "-o", "json"}).out),
+            static_cast<int>(texts.size()));
+}
+
+TEST_F(CommandsTest, AListingThatTookTooLongSaysRunAgain) {
+  broker_->next_errors = {
+      latchkey::Refuse(absl::StatusCode::kAborted, "PAGE_EXPIRED", "too old")};
+  const CtlResult result = Run({"list"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("run it again"));
+}
+
+// --- get and explain
+
+TEST_F(CommandsTest, GetDescribesAToken) {
+  v1::Token& token =
+      broker_->AddToken("abc123", "worker-1", v1::TOKEN_STATE_SPENT);
+  token.set_rule("workers");
+  token.mutable_claim()->set_claimant("10.0.0.7:1234");
+  token.mutable_certificate()->set_serial("0a0b");
+  v1::TokenMisuse& misuse = *token.add_misuse();
+  misuse.set_reason("SCOPE_PUBLIC_KEY");
+  misuse.set_by("10.6.6.6:1");
+  const CtlResult result = Run({"get", "abc123"});
+  EXPECT_THAT(result.out,
+              AllOf(HasSubstr("state         spent\n"),
+                    HasSubstr("rule          workers"), HasSubstr("10.0.0.7"),
+                    HasSubstr("0a0b"), HasSubstr("SCOPE_PUBLIC_KEY by 10.6")));
+  EXPECT_THAT(Run({"get", "abc123", "-o", "json"}).out,
+              HasSubstr("\"state\":\"TOKEN_STATE_SPENT\""));
+  const CtlResult unknown = Run({"get", "zzzzzz"});
+  EXPECT_EQ(unknown.exit_code, 3);
+  EXPECT_THAT(unknown.err, HasSubstr("TOKEN_UNKNOWN"));
+}
+
+TEST_F(CommandsTest, ExplainTellsTheStory) {
+  v1::ExplainTokenResponse& story = broker_->explanation;
+  story.mutable_token()->set_id("abc123");
+  v1::ExplainStep& step = *story.add_steps();
+  step.mutable_time()->set_seconds(1'800'000'000);
+  step.set_type(v1::TokenEvent::ISSUED);
+  step.set_description("minted under the rule workers");
+  v1::ExplainCsr& csr = *story.add_csrs();
+  csr.set_name("node-csr-1");
+  csr.set_verdict("Denied");
+  csr.set_reason("SCOPE_NODE_NAME");
+  csr.set_message("asks for another name\x1b[2J");
+  const CtlResult result = Run({"explain", "abc123"});
+  EXPECT_THAT(result.out,
+              AllOf(HasSubstr("2027-01-15T08:00:00Z  issued  minted under"),
+                    HasSubstr("Denied SCOPE_NODE_NAME: asks for another name"),
+                    HasSubstr("there is no Node"), Not(HasSubstr("\x1b"))));
+  story.mutable_node()->set_name("worker-1");
+  EXPECT_THAT(Run({"explain", "abc123"}).out, HasSubstr("Node worker-1 since"));
+  EXPECT_THAT(Run({"explain", "abc123", "-o", "yaml"}).out,
+              HasSubstr("\"Denied\""));
+}
+
+// --- extend
+
+TEST_F(CommandsTest, ExtendAsksForATime) {
+  broker_->AddToken("abc123", "worker-1");
+  EXPECT_EQ(Run({"extend", "abc123", "--for", "2h"}).exit_code, 0);
+  EXPECT_EQ(broker_->extensions[0].expire_time().seconds(), 1'800'007'200);
+  EXPECT_EQ(
+      Run({"extend", "abc123", "--until", "2027-01-15T11:00:00Z"}).exit_code,
+      0);
+  EXPECT_EQ(broker_->extensions[1].expire_time().seconds(), 1'800'010'800);
+  EXPECT_THAT(Run({"extend", "abc123", "--for", "1m"}).err,
+              HasSubstr("unchanged"));
+}
+
+// --- revoke
+
+TEST_F(CommandsTest, RevokeByIdIsAskedOnATerminalOnly) {
+  broker_->AddToken("abc123", "worker-1");
+  const std::vector<std::string> arguments = {"revoke", "abc123", "--reason",
+                                              "leaked"};
+  const CtlResult no = Run(arguments, "n\n", true);
+  EXPECT_THAT(no.err, AllOf(HasSubstr("worker-1"), HasSubstr("[y/N]")));
+  EXPECT_EQ(broker_->tokens[0].state(), v1::TOKEN_STATE_ISSUED);
+  EXPECT_EQ(Run(arguments, "", true).exit_code, 0) << "nobody answered";
+  EXPECT_EQ(broker_->tokens[0].state(), v1::TOKEN_STATE_ISSUED);
+  EXPECT_EQ(Run(arguments, "y\n", true).exit_code, 0);
+  EXPECT_EQ(broker_->tokens[0].state(), v1::TOKEN_STATE_REVOKED);
+  EXPECT_EQ(broker_->revocations.back().reason(), "leaked");
+  EXPECT_EQ(Run(arguments).exit_code, 0) << "a script is not asked";
+}
+
+TEST_F(CommandsTest, AFlagTakesOneWord) {
+  EXPECT_EQ(
+      Run({"revoke", "--label", "a=b", "abc123", "--reason", "x"}).exit_code, 2)
+      << "an id and a label, not two labels";
+  EXPECT_EQ(Run({"issue", "--label", "a=b", "--node", "w", "c=d"}).exit_code,
+            2);
+}
+
+TEST_F(CommandsTest, RevokeShowsWhatWouldBeCutOff) {
+  broker_->AddToken("aaaaaa", "worker-1");
+  broker_->AddToken("bbbbbb", "gpu-1");
+  const CtlResult result =
+      Run({"revoke", "--node", "worker-*", "--reason", "x", "--dry-run"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.out, AllOf(HasSubstr("aaaaaa"), Not(HasSubstr("bbbbbb"))));
+  EXPECT_THAT(result.err, HasSubstr("would revoke 1 token\n"));
+  EXPECT_TRUE(broker_->revocations[0].validate_only());
+  EXPECT_EQ(broker_->tokens[0].state(), v1::TOKEN_STATE_ISSUED);
+}
+
+TEST_F(CommandsTest, RevokeByFilterGoesOnUntilNoneIsLeft) {
+  for (int i = 0; i < 1300; ++i) {
+    broker_->AddToken(fmt::format("{:06}", i), "worker-1");
+  }
+  const CtlResult result = Run(
+      {"revoke", "--node", "worker-*", "--reason", "x", "--yes", "-o", "name"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(Lines(result.out), 1300);
+  EXPECT_THAT(broker_->revocations, SizeIs(3));
+  EXPECT_THAT(result.err, HasSubstr("1300 revoked\n"));
+}
+
+TEST_F(CommandsTest, RevokeByFilterSaysWhatWasLeft) {
+  broker_->AddToken("aaaaaa", "worker-1");
+  broker_->AddToken("bbbbbb", "worker-2", v1::TOKEN_STATE_SPENT);
+  const std::vector<std::string> arguments = {"revoke",   "--node", "worker-*",
+                                              "--reason", "x",      "--yes"};
+  const CtlResult result = Run(arguments);
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("bbbbbb"), HasSubstr("TOKEN_SPENT")));
+  broker_->AddToken("cccccc", "worker-3");
+  broker_->AddToken("dddddd", "worker-4");
+  broker_->most_at_once = 1;
+  broker_->next_errors = {absl::OkStatus(), absl::UnavailableError("gone")};
+  const CtlResult cut = Run(arguments);
+  EXPECT_EQ(cut.exit_code, 4) << cut.err;
+  EXPECT_THAT(cut.err, HasSubstr("run it again"));
+}
+
+TEST_F(CommandsTest, RevokeByFilterWantsAYes) {
+  broker_->AddToken("aaaaaa", "worker-1");
+  EXPECT_EQ(Run({"revoke", "--node", "w*", "--reason", "x"}).exit_code, 2);
+  EXPECT_THAT(broker_->revocations, IsEmpty());
+  EXPECT_THAT(
+      Run({"revoke", "--node", "nobody", "--reason", "x"}, "y\n", true).err,
+      HasSubstr("nothing to revoke"));
+}
+
+// --- watch
+
+v1::WatchTokensResponse Event(const std::string& cursor,
+                              v1::TokenEvent::Type type,
+                              const std::string& id) {
+  v1::WatchTokensResponse news;
+  news.set_cursor(cursor);
+  news.mutable_event()->set_type(type);
+  news.mutable_event()->mutable_token()->set_id(id);
+  return news;
+}
+
+v1::WatchTokensResponse Progress(const std::string& cursor) {
+  v1::WatchTokensResponse news;
+  news.set_cursor(cursor);
+  news.mutable_progress();
+  return news;
+}
+
+TEST_F(CommandsTest, WatchGoesOnAfterItsCursor) {
+  broker_->streams = {
+      {{Progress("c1"), Event("c2", v1::TokenEvent::ISSUED, "aaaaaa")},
+       absl::UnavailableError("the broker ended the stream")},
+      {{}, absl::UnavailableError("connection refused")},
+      {{Event("c3", v1::TokenEvent::JOINED, "aaaaaa")},
+       latchkey::Refuse(absl::StatusCode::kUnauthenticated, "UNAUTHENTICATED",
+                        "who are you")}};
+  const CtlResult result = Run({"watch", "-o", "json", "--node", "w-*"});
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_EQ(Lines(result.out), 2) << result.out;
+  ASSERT_THAT(broker_->watches, SizeIs(3));
+  EXPECT_EQ(broker_->watches[0].cursor(), "");
+  EXPECT_EQ(broker_->watches[1].cursor(), "c2");
+  EXPECT_EQ(broker_->watches[2].cursor(), "c2");
+  EXPECT_EQ(broker_->watches[2].filter().node_name(), "w-*");
+  EXPECT_THAT(result.err, AllOf(HasSubstr("the connection broke"),
+                                HasSubstr("connected again"),
+                                HasSubstr("UNAUTHENTICATED")));
+}
+
+TEST_F(CommandsTest, WatchKeepsItsCursorInAFile) {
+  const std::string file = dir_.File("cursor");
+  broker_->streams = {
+      {{Event("c1", v1::TokenEvent::ISSUED, "aaaaaa")}, Denied()}};
+  Run({"watch", "--cursor-file", file});
+  EXPECT_EQ(ReadFile(file), "c1\n");
+  Run({"watch", "--cursor-file", file});
+  EXPECT_EQ(broker_->watches.back().cursor(), "c1");
+}
+
+TEST_F(CommandsTest, WatchGivesUpOnABrokerItNeverReached) {
+  for (int i = 0; i < 1000; ++i) {
+    broker_->streams.push_back({{}, absl::UnavailableError("refused")});
+  }
+  EXPECT_EQ(Run({"watch", "--timeout", "5s"}).exit_code, 1);
+  EXPECT_LT(pace_.Elapsed(), absl::Seconds(6));
+}
+
+TEST_F(CommandsTest, WatchSaysWhereEventsAreMissing) {
+  v1::WatchTokensResponse gap;
+  gap.set_cursor("c9");
+  gap.mutable_gap()->set_reason("too slow\x1b[2J");
+  broker_->streams = {{{gap}, Denied()}};
+  const CtlResult result = Run({"watch"});
+  EXPECT_THAT(result.err, AllOf(HasSubstr("events are missing here (too slow"),
+                                Not(HasSubstr("\x1b"))));
+}
+
+TEST_F(CommandsTest, WatchTellsAPersonEachEventOnALine) {
+  v1::WatchTokensResponse refused =
+      Event("c1", v1::TokenEvent::REFUSED, "aaaaaa");
+  refused.mutable_event()->mutable_token()->add_misuse()->set_reason(
+      "SCOPE_PUBLIC_KEY");
+  broker_->streams = {
+      {{refused, Event("c2", v1::TokenEvent::REVOKED, "aaaaaa")}, Denied()}};
+  const CtlResult result = Run({"watch"});
+  EXPECT_EQ(Lines(result.out), 3);
+  EXPECT_THAT(result.out,
+              AllOf(StartsWith("SEEN"), HasSubstr("refused"),
+                    HasSubstr("SCOPE_PUBLIC_KEY"), HasSubstr("revoked")));
+}
+
+TEST_F(CommandsTest, VersionSaysWhichItIs) {
+  EXPECT_THAT(Run({"version"}).out, StartsWith("latchkeyctl 0."));
+}
+
+}  // namespace
+}  // namespace latchkey_testing
