@@ -11,6 +11,7 @@
 #include "kubernetes/coordination.pb.h"
 #include "kubernetes/core.pb.h"
 #include "kubernetes/meta.pb.h"
+#include "kubernetes/rbac.pb.h"
 
 namespace latchkey {
 
@@ -32,6 +33,11 @@ inline constexpr Resource kCertificateSigningRequests = {
 inline constexpr Resource kLeases = {"coordination.k8s.io/v1", "Lease",
                                      "leases", true};
 inline constexpr Resource kEvents = {"v1", "Event", "events", true};
+inline constexpr Resource kClusterRoles = {
+    "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", false};
+inline constexpr Resource kClusterRoleBindings = {
+    "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings",
+    false};
 // Reviews know the one verb create.
 inline constexpr Resource kTokenReviews = {
     "authentication.k8s.io/v1", "TokenReview", "tokenreviews", false};
@@ -93,6 +99,22 @@ constexpr const Resource& ResourceOf<kubernetes::LeaseList>() {
 template <>
 constexpr const Resource& ResourceOf<kubernetes::Event>() {
   return kEvents;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::ClusterRole>() {
+  return kClusterRoles;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::ClusterRoleList>() {
+  return kClusterRoles;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::ClusterRoleBinding>() {
+  return kClusterRoleBindings;
+}
+template <>
+constexpr const Resource& ResourceOf<kubernetes::ClusterRoleBindingList>() {
+  return kClusterRoleBindings;
 }
 template <>
 constexpr const Resource& ResourceOf<kubernetes::TokenReview>() {

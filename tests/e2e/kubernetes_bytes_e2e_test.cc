@@ -179,6 +179,55 @@ TEST_F(BytesTest, SigningRequestsWithTheirCertificates) {
       collection, "CertificateSigningRequestList");
 }
 
+TEST_F(BytesTest, RolesAndTheirBindings) {
+  kubernetes::ClusterRole role;
+  *role.mutable_metadata() = RichMetadata("", "bytes");
+  for (int i = 0; i < 2; ++i) {
+    kubernetes::PolicyRule& rule = *role.add_rules();
+    rule.add_verbs("get");
+    rule.add_verbs("*");
+    rule.add_api_groups("");
+    rule.add_resources("secrets");
+    rule.add_resource_names("x");
+  }
+  kubernetes::PolicyRule& paths = *role.add_rules();
+  paths.add_verbs("get");
+  paths.add_non_resource_urls("/x/*");
+  ASSERT_THAT(client().Create(role), IsOk());
+  kubernetes::ClusterRoleBinding binding;
+  *binding.mutable_metadata() = RichMetadata("", "bytes of $(any) name");
+  binding.mutable_role_ref()->set_api_group("rbac.authorization.k8s.io");
+  binding.mutable_role_ref()->set_kind("ClusterRole");
+  binding.mutable_role_ref()->set_name("bytes");
+  kubernetes::Subject& group = *binding.add_subjects();
+  group.set_kind("Group");
+  group.set_api_group("rbac.authorization.k8s.io");
+  group.set_name("g");
+  kubernetes::Subject& account = *binding.add_subjects();
+  account.set_kind("ServiceAccount");
+  account.set_name("a");
+  account.set_namespace_("kube-public");
+  ASSERT_THAT(client().Create(binding), IsOk());
+
+  const std::string api = "/apis/rbac.authorization.k8s.io/v1/";
+  const auto got = ExpectSameBytes<kubernetes::ClusterRole>(
+      api + "clusterroles/bytes", "ClusterRole");
+  EXPECT_EQ(got.rules_size(), 3);
+  EXPECT_EQ(got.rules(1).verbs(1), "*");
+  EXPECT_EQ(got.rules(1).resource_names(0), "x");
+  EXPECT_EQ(got.rules(2).non_resource_urls(0), "/x/*");
+  const auto bound = ExpectSameBytes<kubernetes::ClusterRoleBinding>(
+      api + "clusterrolebindings/bytes%20of%20%24%28any%29%20name",
+      "ClusterRoleBinding");
+  EXPECT_EQ(bound.role_ref().name(), "bytes");
+  EXPECT_EQ(bound.subjects(1).namespace_(), "kube-public");
+  // Aggregated ones too, whose rule for that is none of our fields.
+  ExpectSameBytes<kubernetes::ClusterRoleList>(api + "clusterroles",
+                                               "ClusterRoleList");
+  ExpectSameBytes<kubernetes::ClusterRoleBindingList>(
+      api + "clusterrolebindings", "ClusterRoleBindingList");
+}
+
 TEST_F(BytesTest, Statuses) {
   ExpectSameBytes<kubernetes::Status>(
       "/api/v1/namespaces/kube-public/secrets/none", "Status");
