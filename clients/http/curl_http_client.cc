@@ -90,6 +90,32 @@ struct OwnedStream {
   CurlStreamExchange exchange;
 };
 
+// A handle keeps this from one request to the next: to be set back.
+void ReportCertificates(CURL* easy, bool on) {
+  curl_easy_setopt(easy, CURLOPT_CERTINFO, on ? 1L : 0L);
+  // Only a handshake shows certificates.
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, on ? 1L : 0L);
+}
+
+std::string ReportedCertificates(CURL* easy) {
+  constexpr std::string_view kField = "Cert:";
+  curl_certinfo* chain = nullptr;
+  std::string pem;
+  if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) != CURLE_OK ||
+      chain == nullptr) {
+    return pem;
+  }
+  for (int i = 0; i < chain->num_of_certs; ++i) {
+    for (const curl_slist* at = chain->certinfo[i]; at != nullptr;
+         at = at->next) {
+      const std::string_view text = at->data;
+      if (!text.starts_with(kField)) continue;
+      pem.append(text.substr(kField.size())).append("\n");
+    }
+  }
+  return pem;
+}
+
 long TimeoutMilliseconds(absl::Duration timeout) {
   const absl::Duration bounded =
       std::clamp(timeout, absl::Milliseconds(1), absl::Hours(24));
@@ -141,6 +167,7 @@ absl::StatusOr<HttpResponse> CurlHttpClient::Send(const HttpRequest& request) {
   CurlEasyPtr easy = handles.Take(CurlHandles::Use::kRequest);
   curl_easy_setopt(easy.get(), CURLOPT_TIMEOUT_MS,
                    TimeoutMilliseconds(request.timeout));
+  if (request.report_server_certificates) ReportCertificates(easy.get(), true);
   const auto exchange = std::make_shared<SendExchange>(
       easy.get(), request, handles.UrlOf(request.target),
       handles.host_header());
@@ -151,10 +178,17 @@ absl::StatusOr<HttpResponse> CurlHttpClient::Send(const HttpRequest& request) {
                                      [&] { state_->loop->End(exchange); });
     status = exchange->Await();
   }
+  std::string certificates;
+  if (request.report_server_certificates) {
+    certificates = ReportedCertificates(easy.get());
+    ReportCertificates(easy.get(), false);
+  }
   exchange->Detach();
   handles.GiveBack(std::move(easy));
   if (!status.ok()) return status;
-  return exchange->TakeResponse();
+  HttpResponse response = exchange->TakeResponse();
+  response.server_certificates_pem = std::move(certificates);
+  return response;
 }
 
 absl::StatusOr<std::unique_ptr<HttpStream>> CurlHttpClient::OpenStream(

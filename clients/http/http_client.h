@@ -37,6 +37,9 @@ struct HttpRequest {
   size_t max_response_bytes = 16 << 20;
   // Stopping it ends the wait for the response with kCancelled.
   std::stop_token stop = {};
+  // Make a new connection for it, and tell what the server showed there. Of
+  // Send() only.
+  bool report_server_certificates = false;
 };
 
 struct HttpResponse {
@@ -44,6 +47,9 @@ struct HttpResponse {
   // Names in lower case; of a repeated header, the last.
   std::map<std::string, std::string> headers;
   std::string body;
+  // If it was asked for: the chain that the server showed, in PEM, its own
+  // certificate first. Verified, as of every server that is spoken to.
+  std::string server_certificates_pem;
 };
 
 // A response whose body arrives over time.

@@ -13,6 +13,7 @@
 #include <gmock/gmock.h>
 
 #include "clients/http/http_status.h"
+#include "crypto/certificate.h"
 #include "tests/fakes/hostile_https_server.h"
 #include "tests/testing/status_matchers.h"
 
@@ -165,6 +166,22 @@ TEST_F(CurlHttpClientTest, ConnectionsAreKept) {
   BodyOf("/ok");
   const int before = Count("connections");
   for (int i = 0; i < 5; ++i) BodyOf("/ok");
+  EXPECT_EQ(Count("connections"), before);
+}
+
+TEST_F(CurlHttpClientTest, ReportsTheServersCertificatesOnceAsked) {
+  EXPECT_EQ(client().Send(Get("/ok"))->server_certificates_pem, "");
+  // The connection is there already: it takes another, with a handshake.
+  HttpRequest request = Get("/ok");
+  request.report_server_certificates = true;
+  const auto asked = client().Send(request);
+  ASSERT_THAT(asked, IsOk());
+  const auto shown = Certificate::ParseAll(asked->server_certificates_pem);
+  ASSERT_THAT(shown, IsOk());
+  EXPECT_EQ(shown->front().common_names, std::vector<std::string>{"server"});
+
+  const int before = Count("connections");
+  EXPECT_EQ(client().Send(Get("/ok"))->server_certificates_pem, "");
   EXPECT_EQ(Count("connections"), before);
 }
 
