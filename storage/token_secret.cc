@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "clients/kubernetes/token_secret_keys.h"
 #include "core/status_macros.h"
 #include "core/text_time.h"
 #include "crypto/digest.h"
@@ -15,44 +16,44 @@
 namespace latchkey {
 namespace {
 
-constexpr char kManagedByLabel[] = "app.kubernetes.io/managed-by";
-constexpr char kManagedBy[] = "latchkey";
-constexpr char kStateLabel[] = "latchkey.dev/state";
+using token_secret::kManagedBy;
+using token_secret::kManagedByLabel;
+using token_secret::kStateLabel;
 constexpr char kProvisionerLabel[] = "latchkey.dev/provisioner";
 constexpr std::string_view kOwnLabelPrefix = "label.latchkey.dev/";
 // A label's value has room for 63 characters.
 constexpr size_t kProvisionerLabelLength = 32;
 
-// Keys of `data` (Kubernetes, "Bootstrap Token Secret Format"), and our own.
-constexpr char kTokenId[] = "token-id";
-constexpr char kTokenSecret[] = "token-secret";
-constexpr char kExpiration[] = "expiration";
-constexpr char kDescription[] = "description";
-constexpr char kGroups[] = "auth-extra-groups";
-constexpr char kUsageAuthentication[] = "usage-bootstrap-authentication";
-constexpr char kUsageSigning[] = "usage-bootstrap-signing";
+// Keys of `data`: those of Kubernetes, and our own.
+using token_secret::kDescription;
+using token_secret::kExpiration;
+using token_secret::kGroups;
+using token_secret::kTokenId;
+using token_secret::kTokenSecret;
+using token_secret::kUsageAuthentication;
+using token_secret::kUsageSigning;
 constexpr char kTicketSalt[] = "latchkey-ticket-salt";
 
 // Annotations.
-constexpr char kNodeName[] = "latchkey.dev/node-name";
+using token_secret::kNodeName;
 constexpr char kScopeGroups[] = "latchkey.dev/scope-groups";
 constexpr char kMaxLifetime[] = "latchkey.dev/max-certificate-lifetime";
 constexpr char kScopeKey[] = "latchkey.dev/scope-public-key-sha256";
 constexpr char kReplacement[] = "latchkey.dev/allow-node-replacement";
-constexpr char kDelivery[] = "latchkey.dev/delivery";
-constexpr char kProvisioner[] = "latchkey.dev/provisioner";
+using token_secret::kDelivery;
+using token_secret::kProvisioner;
 constexpr char kProvisionerKind[] = "latchkey.dev/provisioner-kind";
 constexpr char kLastStep[] = "latchkey.dev/last-step";
 constexpr char kMisuse[] = "latchkey.dev/misuse";
 constexpr char kRule[] = "latchkey.dev/policy-rule";
-constexpr char kRequestKey[] = "latchkey.dev/request-key";
-constexpr char kRequestDigest[] = "latchkey.dev/request-digest";
+using token_secret::kRequestDigest;
+using token_secret::kRequestKey;
 constexpr char kTicketDigest[] = "latchkey.dev/ticket-sha256";
-constexpr char kClaimKey[] = "latchkey.dev/claim-public-key-sha256";
+using token_secret::kClaimKey;
 constexpr char kClaimant[] = "latchkey.dev/claimant";
 constexpr char kClaimTime[] = "latchkey.dev/claim-time";
 constexpr char kCsrName[] = "latchkey.dev/csr-name";
-constexpr char kCsrUid[] = "latchkey.dev/csr-uid";
+using token_secret::kCsrUid;
 constexpr char kCsrKey[] = "latchkey.dev/csr-public-key-sha256";
 constexpr char kReserveTime[] = "latchkey.dev/reserve-time";
 constexpr char kFingerprint[] = "latchkey.dev/certificate-sha256";

@@ -24,20 +24,16 @@
 
 #include <absl/status/statusor.h>
 
+#include "clients/kubernetes/token_secret_keys.h"
 #include "kubernetes/core.pb.h"
 #include "storage/token_filter.h"
 #include "storage/token_record.h"
 
 namespace latchkey {
 
-inline constexpr std::string_view kTokenNamespace = "kube-system";
-inline constexpr std::string_view kTokenSecretType =
-    "bootstrap.kubernetes.io/token";
 // Selects our records and no others.
 inline constexpr std::string_view kTokenLabelSelector =
     "app.kubernetes.io/managed-by=latchkey";
-inline constexpr std::string_view kTokenFieldSelector =
-    "type=bootstrap.kubernetes.io/token";
 
 // Value of the label latchkey.dev/provisioner of that provisioner's tokens.
 std::string ProvisionerLabelValue(std::string_view provisioner);
