@@ -12,6 +12,7 @@
 #include "clients/files/read_file.h"
 #include "clients/log/event_log.h"
 #include "clients/process/process_hardening.h"
+#include "clients/process/stop_signals.h"
 #include "core/clock.h"
 #include "core/config_reader.h"
 #include "core/status_macros.h"
@@ -21,7 +22,6 @@
 #include "server/policy_reload.h"
 #include "server/run_dev.h"
 #include "server/serve.h"
-#include "server/stop_signals.h"
 
 namespace latchkey {
 namespace {

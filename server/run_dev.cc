@@ -15,11 +15,11 @@
 
 #include "clients/log/event_log.h"
 #include "clients/process/process_hardening.h"
+#include "clients/process/stop_signals.h"
 #include "core/clock.h"
 #include "core/status_macros.h"
 #include "server/dev_site.h"
 #include "server/serve.h"
-#include "server/stop_signals.h"
 
 namespace latchkey {
 namespace {

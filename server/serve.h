@@ -7,9 +7,9 @@
 
 #include <absl/status/status.h>
 
+#include "clients/process/stop_signals.h"
 #include "server/broker.h"
 #include "server/policy_reload.h"
-#include "server/stop_signals.h"
 
 namespace latchkey {
 

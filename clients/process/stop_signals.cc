@@ -1,4 +1,4 @@
-#include "server/stop_signals.h"
+#include "clients/process/stop_signals.h"
 
 #include <time.h>
 

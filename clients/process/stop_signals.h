@@ -1,8 +1,8 @@
 // The signals that end a program, received by the one thread that waits for
 // them.
 
-#ifndef LATCHKEY_SERVER_STOP_SIGNALS_H_
-#define LATCHKEY_SERVER_STOP_SIGNALS_H_
+#ifndef LATCHKEY_CLIENTS_PROCESS_STOP_SIGNALS_H_
+#define LATCHKEY_CLIENTS_PROCESS_STOP_SIGNALS_H_
 
 #include <signal.h>
 
@@ -28,4 +28,4 @@ class StopSignals {
 
 }  // namespace latchkey
 
-#endif  // LATCHKEY_SERVER_STOP_SIGNALS_H_
+#endif  // LATCHKEY_CLIENTS_PROCESS_STOP_SIGNALS_H_
