@@ -11,6 +11,7 @@
 #include "clients/ctl/batch_command.h"
 #include "clients/ctl/completion_command.h"
 #include "clients/ctl/cures.h"
+#include "clients/ctl/doctor_command.h"
 #include "clients/ctl/explain_command.h"
 #include "clients/ctl/extend_command.h"
 #include "clients/ctl/get_command.h"
@@ -64,6 +65,7 @@ void AddCommands(CLI::App& app, CommandContext& context) {
   AddExplainCommand(app, context);
   AddExtendCommand(app, context);
   AddRevokeCommand(app, context);
+  AddDoctorCommand(app, context);
   AddPolicyCommand(app, context);
   AddAuditCommand(app, context);
   AddCompletionCommand(app, context);

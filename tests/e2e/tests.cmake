@@ -21,6 +21,10 @@ latchkey_test(e2e/identities_e2e_test.cc LABEL e2e TIMEOUT 600
   DEPS latchkey::join_testing latchkey::jwt_testing fmt::fmt)
 latchkey_test(e2e/watch_e2e_test.cc LABEL e2e TIMEOUT 600
   DEPS latchkey::join_testing latchkey::services)
+latchkey_test(e2e/doctor_e2e_test.cc LABEL e2e TIMEOUT 600
+  DEPS latchkey::doctor latchkey::crypto latchkey::kubernetes
+       latchkey::control_plane_testing fmt::fmt)
+add_dependencies(e2e_doctor_e2e_test latchkeyctl)
 
 # Real programs, but no cluster.
 foreach(name dev programs)
