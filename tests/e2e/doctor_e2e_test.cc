@@ -17,10 +17,10 @@
 #include "clients/doctor/shown_text.h"
 #include "core/config_reader.h"
 #include "crypto/certificate_authority.h"
+#include "tests/clients/doctor/rbac_objects.h"
 #include "tests/e2e/broker_process.h"
 #include "tests/e2e/cluster_client.h"
 #include "tests/testing/control_plane.h"
-#include "tests/testing/fake_clock.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/wait_until.h"
 
@@ -225,13 +225,14 @@ TEST_F(DoctorTest, AStockApproverBindingOfOurGroup) {
 }
 
 TEST_F(DoctorTest, AStockApproverBindingOfAllTokensAndOthersUnderAHostileName) {
-  const std::string name =
-      latchkey::ShellWord("-x $(id) 'q' \"d\" `b`\n\x1b[31m \xd1\x80");
-  Kubectl(
-      fmt::format("create clusterrolebinding --clusterrole={} "
-                  "--user=somebody --group=system:bootstrappers "
-                  "--group=ops -- {}",
-                  kNodeclient, name));
+  const std::string raw = "-x $(id) 'q' \"d\" `b`\n\x1b[31m \xd1\x80";
+  // No `kubectl create` takes this name, but the API server does.
+  ASSERT_THAT(admin_->Create(BindingOf(raw, kNodeclient,
+                                       {{"User", "somebody"},
+                                        {"Group", "system:bootstrappers"},
+                                        {"Group", "ops"}})),
+              IsOk());
+  const std::string name = latchkey::ShellWord(raw);
   ExpectFoundAndMended("auto-approval", "error");
   // The others keep what they had.
   Kubectl(fmt::format(
@@ -425,7 +426,6 @@ TEST_F(InProcessDoctorTest, AServerThatTakesNoBootstrapTokens) {
   EXPECT_THAT(LeftBehind(), IsEmpty());
 }
 
-// Last: the signer comes back, but not at once.
 TEST_F(DoctorTest, TheSignerIsOffAndTheDoctorInterrupted) {
   cluster().Hold("kube-controller-manager");
   ASSERT_THAT(cluster().Kill("kube-controller-manager", SIGKILL), IsOk());

@@ -1,7 +1,9 @@
 #include "clients/doctor/active_probes.h"
 
+#include <absl/time/clock.h>
 #include <gmock/gmock.h>
 
+#include "crypto/certificate_authority.h"
 #include "tests/fakes/fake_kubernetes_client.h"
 #include "tests/testing/status_matchers.h"
 
@@ -198,7 +200,9 @@ TEST_F(ActiveProbesTest, ASignatureProvesASigner) {
     auto csr = Csrs().front();
     EXPECT_EQ(csr.status().conditions(0).type(), "Approved");
     csr.mutable_status()->set_certificate(
-        "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
+        CertificateAuthority::Create("c", absl::Now(),
+                                     absl::Now() + absl::Hours(1))
+            ->certificate_pem());
     EXPECT_THAT(client_.Update(csr, "status"), latchkey_testing::IsOk());
   });
   const Findings findings = ProbeSigning();

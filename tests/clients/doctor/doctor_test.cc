@@ -1,7 +1,6 @@
 #include "clients/doctor/doctor.h"
 
 #include <algorithm>
-#include <functional>
 
 #include <absl/time/clock.h>
 #include <gmock/gmock.h>
@@ -9,13 +8,11 @@
 #include "crypto/certificate_authority.h"
 #include "tests/fakes/fake_http_client.h"
 #include "tests/fakes/fake_kubernetes_client.h"
-#include "tests/testing/fake_clock.h"
 #include "tests/testing/status_matchers.h"
 
 namespace latchkey {
 namespace {
 
-using ::latchkey_testing::FakeClock;
 using ::latchkey_testing::FakeHttpClient;
 using ::latchkey_testing::FakeKubernetesClient;
 using ::latchkey_testing::Verb;
