@@ -116,6 +116,10 @@ const AccessQuestion kApprovesOwnNode = {.verb = "create",
                                          .resource = kCsrs,
                                          .subresource = "selfnodeclient"};
 
+const AccessQuestion kReviewsTokens = {.verb = "create",
+                                       .group = "authentication.k8s.io",
+                                       .resource = "tokenreviews"};
+
 std::span<const AccessQuestion> WhatTokensNeed() {
   static constexpr std::array<AccessQuestion, 4> kNeeds = {{
       {.verb = "create", .group = kCsrGroup, .resource = kCsrs},

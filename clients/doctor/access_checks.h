@@ -29,6 +29,8 @@ extern const AccessQuestion kApprovesOwnNode;
 std::span<const AccessQuestion> WhatTokensNeed();
 // Of the broker's account: deploy/kubernetes/rbac.yaml, which has no more.
 std::span<const AccessQuestion> WhatTheBrokerNeeds();
+// And of one that lets ServiceAccounts mint: their tokens are reviewed.
+extern const AccessQuestion kReviewsTokens;
 // What no broker needs, and an intruder would like most.
 std::span<const AccessQuestion> WhatTheBrokerMayNot();
 

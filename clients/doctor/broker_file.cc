@@ -35,6 +35,8 @@ absl::StatusOr<BrokerFile> ParseBrokerFile(std::string_view name,
       AddOnce(group, file.policy_groups);
     }
   }
+  file.takes_service_accounts =
+      root.Section("authentication").Has("service_accounts");
   AddOnce(root.Section("cluster").String("ca_file", ""),
           file.certificate_files);
   for (const char* api : {"provisioner_api", "node_api"}) {

@@ -18,6 +18,8 @@ struct BrokerFile {
   std::string token_group = std::string(kLatchkeyTokenGroup);
   // Further groups that the policy lets a token have.
   std::vector<std::string> policy_groups = {};
+  // ServiceAccounts may call.
+  bool takes_service_accounts = false;
   // Paths of PEM files, each once.
   std::vector<std::string> certificate_files = {};
 };

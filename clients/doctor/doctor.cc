@@ -248,7 +248,12 @@ class Examination {
                       (we_.has_value() && we_->name == options_.broker_account);
     if (!self) asked = broker;
     if (self && we_.has_value()) broker = ReviewedUser::Named(we_->name);
-    const auto needed = AskAll(asked, WhatTheBrokerNeeds());
+    const auto needs = WhatTheBrokerNeeds();
+    std::vector<AccessQuestion> questions(needs.begin(), needs.end());
+    if (options_.broker.takes_service_accounts) {
+      questions.push_back(kReviewsTokens);
+    }
+    const auto needed = AskAll(asked, questions);
     const auto excess = AskAll(asked, WhatTheBrokerMayNot());
     if (!needed.ok() || !excess.ok()) {
       Add(NotChecked("broker-rights", Severity::kWarning,

@@ -50,15 +50,8 @@ std::optional<absl::Time> ExpirationOf(const std::string& text) {
   return ParseRfc3339(text).value_or(absl::InfinitePast());
 }
 
-// The first thing that the broker would not have written, or could not read.
-std::string FaultOfOurs(const Secret& secret, const TokenView& view) {
-  const auto& metadata = secret.metadata();
-  const auto id = TokenId::Parse(TextAt(secret.data(), token_secret::kTokenId));
-  if (!id.ok() || id->SecretName() != metadata.name()) {
-    return "its token-id does not fit its name";
-  }
-  const std::string state =
-      TextAt(metadata.labels(), token_secret::kStateLabel);
+// What a token of ours can be used for, against its state.
+std::string FaultOfUse(const TokenView& view, std::string_view state) {
   constexpr std::array<std::string_view, 5> kStates = {
       "issued", "active", "reserved", "spent", "revoked"};
   if (std::find(kStates.begin(), kStates.end(), state) == kStates.end()) {
@@ -76,23 +69,44 @@ std::string FaultOfOurs(const Secret& secret, const TokenView& view) {
     return "it has no expiration";
   }
   if (view.groups.empty() || view.bad_group) return "its groups are not usable";
+  return "";
+}
+
+// What a token of ours is for, and whose it is.
+std::string FaultOfRecord(const Texts& annotations, std::string_view state) {
   for (const char* key : {token_secret::kNodeName, token_secret::kDelivery,
                           token_secret::kProvisioner, token_secret::kRequestKey,
                           token_secret::kRequestDigest}) {
-    if (TextAt(metadata.annotations(), key).empty()) {
+    if (TextAt(annotations, key).empty()) {
       return fmt::format("its annotation {} is gone", key);
     }
   }
-  if (live &&
-      TextAt(metadata.annotations(), token_secret::kDelivery) == "ticket" &&
-      TextAt(metadata.annotations(), token_secret::kClaimKey).empty()) {
+  const bool reserved = state == "reserved";
+  const bool claimed =
+      TextAt(annotations, token_secret::kDelivery) == "ticket" &&
+      (reserved || state == "active");
+  if (claimed && TextAt(annotations, token_secret::kClaimKey).empty()) {
     return "the key that it is bound to is gone";
   }
-  if (state == "reserved" &&
-      TextAt(metadata.annotations(), token_secret::kCsrUid).empty()) {
+  if (reserved && TextAt(annotations, token_secret::kCsrUid).empty()) {
     return "the certificate request that holds it is gone";
   }
   return "";
+}
+
+// The first thing that the broker would not have written, or could not read.
+std::string FaultOfOurs(const Secret& secret, const TokenView& view) {
+  const auto id = TokenId::Parse(TextAt(secret.data(), token_secret::kTokenId));
+  if (!id.ok() || id->SecretName() != view.secret_name) {
+    return "its token-id does not fit its name";
+  }
+  const std::string state =
+      TextAt(secret.metadata().labels(), token_secret::kStateLabel);
+  std::string fault = FaultOfUse(view, state);
+  if (fault.empty()) {
+    fault = FaultOfRecord(secret.metadata().annotations(), state);
+  }
+  return fault;
 }
 
 std::string Line(const TokenView& token) {

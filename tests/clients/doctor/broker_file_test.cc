@@ -21,6 +21,7 @@ provisioner_api:
   client_ca_file: /ca.crt
 node_api: {certificate_file: /tls.crt, private_key_file: /tls.key}
 tokens: {group: "system:bootstrappers:mine"}
+authentication: {service_accounts: {audience: latchkey}}
 something_new: [1]
 policy:
   - name: a
@@ -32,6 +33,7 @@ policy:
   EXPECT_EQ(file->token_group, "system:bootstrappers:mine");
   EXPECT_THAT(file->policy_groups,
               ElementsAre("system:bootstrappers:x", "system:bootstrappers:y"));
+  EXPECT_TRUE(file->takes_service_accounts);
   EXPECT_THAT(file->certificate_files,
               ElementsAre("/cluster.crt", "/tls.crt", "/ca.crt"));
 }
@@ -40,6 +42,7 @@ TEST(BrokerFileTest, WhatItDoesNotSayIsTheDefault) {
   const auto file = ParseBrokerFile("broker.yaml", "{}");
   ASSERT_THAT(file, IsOk());
   EXPECT_EQ(file->token_group, "system:bootstrappers:latchkey");
+  EXPECT_FALSE(file->takes_service_accounts);
   EXPECT_THAT(file->certificate_files, IsEmpty());
 }
 

@@ -135,6 +135,16 @@ TEST_F(DoctorTest, AGroupWithoutItsBindingIsFound) {
   EXPECT_THAT(Bad(), ElementsAre("token-group-rights"));
 }
 
+TEST_F(DoctorTest, ABrokerOfServiceAccountsNeedsToReviewTheirTokens) {
+  options_.broker_account = "somebody";
+  options_.broker.takes_service_accounts = true;
+  for (const Finding& finding : Examined()) {
+    if (finding.id != "broker-rights-missing") continue;
+    EXPECT_THAT(finding.evidence, Contains("create tokenreviews"));
+  }
+  EXPECT_THAT(Bad(), ElementsAre("broker-rights-missing"));
+}
+
 TEST_F(DoctorTest, EachGroupOfThePolicyIsAskedAbout) {
   options_.broker.policy_groups = {"system:bootstrappers:approved"};
   client_.AnswerReview([](google::protobuf::Message& message) {
