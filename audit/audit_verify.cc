@@ -38,7 +38,9 @@ class Reader {
     ++place_.line;
     if (stream_.eof()) return Violation(place_, "the line is torn");
     absl::StatusOr<AuditRecord> next = ParseAuditLine(line);
-    if (!next.ok()) return Violation(place_, next.status().message());
+    if (!next.ok()) {
+      return Violation(place_, std::string(next.status().message()));
+    }
     if (place_.line == 1) {
       before_ = {.sequence = next->sequence - 1, .hash = next->prev};
       head_ = before_;

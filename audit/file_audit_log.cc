@@ -175,7 +175,7 @@ absl::StatusOr<size_t> FileAuditLog::ReadEnd() {
         before == std::string::npos || end == 0 ? 0 : before + 1;
     const auto last =
         ParseAuditLine(std::string_view(*tail).substr(begin, end - begin));
-    if (!last.ok()) return no_log(last.status().message());
+    if (!last.ok()) return no_log(std::string(last.status().message()));
     const MutexLock lock(mutex_);
     head_ = {.sequence = last->sequence, .hash = last->hash};
   } else if (torn > 0 && tail->substr(0, 5) != R"({"v":)") {

@@ -87,7 +87,8 @@ int main(int argc, char** argv) {
   app.add_flag("--quick", options.quick,
                "few repetitions: shows that it works, and little more");
   app.add_option("--only", options.only, "one of the benchmarks")
-      ->check(CLI::IsMember({"auth", "batch", "dev", "issue", "join", "list", "memory", "policy", "rpc", "watch"}));
+      ->check(CLI::IsMember({"auth", "batch", "dev", "issue", "join", "list",
+                             "memory", "policy", "rpc", "watch"}));
   app.add_option("--json", options.json, "where the figures go, as JSON")
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);

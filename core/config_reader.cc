@@ -328,12 +328,6 @@ ConfigReader ConfigReader::Section(std::string_view field) const {
   return {*document_, std::move(empty)};
 }
 
-std::vector<std::string> ConfigReader::Fields() const {
-  std::vector<std::string> names;
-  for (const auto& [name, field] : node_->fields) names.push_back(name);
-  return names;
-}
-
 bool ConfigReader::Has(std::string_view field) const {
   return ConfigDocument::State::Take(*node_, field) != nullptr;
 }

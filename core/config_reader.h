@@ -36,8 +36,6 @@ class ConfigReader {
  public:
   // A nested mapping; an empty one if absent.
   ConfigReader Section(std::string_view field) const;
-  // The names of the fields that are there, sorted.
-  std::vector<std::string> Fields() const;
   // True if the field is there, whatever its form.
   bool Has(std::string_view field) const;
   // True if the field is there and is a mapping, or a list.

@@ -115,8 +115,9 @@ std::vector<std::string> StringsOf(const Value& claim) {
     if (item.kind_case() != Value::kStringValue) return {};
     strings.push_back(item.string_value());
   }
-  std::erase_if(strings,
-                [](const std::string& value) { return !IsAttributeValue(value); });
+  std::erase_if(strings, [](const std::string& value) {
+    return !IsAttributeValue(value);
+  });
   return strings;
 }
 

@@ -7,6 +7,7 @@
 
 #include <absl/status/status.h>
 
+#include "audit/file_audit_log.h"
 #include "clients/files/read_file.h"
 #include "clients/kubernetes/file_api_access.h"
 #include "clients/kubernetes/http_kubernetes_client.h"

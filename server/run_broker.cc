@@ -57,8 +57,8 @@ int RunConfigured(const std::string& path, const LoadedConfig& loaded,
            {{"version", kVersion},
             {"policy", reload.counts().digest},
             {"provisioner_port", std::to_string((*broker)->provisioner_port())},
-             {"node_port", std::to_string((*broker)->node_port())},
-             {"metrics_port", std::to_string((*broker)->metrics_port())}});
+            {"node_port", std::to_string((*broker)->node_port())},
+            {"metrics_port", std::to_string((*broker)->metrics_port())}});
   reload.Observe([&broker](bool in_use, const std::string& digest) {
     (*broker)->NotePolicy(in_use, digest);
   });

@@ -102,15 +102,15 @@ absl::Status TokenBrokerService::IssueAll(
 grpc::ServerUnaryReactor* TokenBrokerService::GetToken(
     grpc::CallbackServerContext* context, const v1::GetTokenRequest* request,
     v1::Token* response) {
-  return frame_.Unary(
-      *context, Rpc::kGetToken, [=, this](Call& call) -> absl::Status {
-        LATCHKEY_ASSIGN_OR_RETURN(
-            const StoredToken token,
-            administration_.Get(call.identity, request->id()));
-        NoteStored(token, call.audit);
-        ToMessage(token.record, *response);
-        return absl::OkStatus();
-      });
+  return frame_.Unary(*context, Rpc::kGetToken,
+                      [=, this](Call& call) -> absl::Status {
+                        LATCHKEY_ASSIGN_OR_RETURN(
+                            const StoredToken token,
+                            administration_.Get(call.identity, request->id()));
+                        NoteStored(token, call.audit);
+                        ToMessage(token.record, *response);
+                        return absl::OkStatus();
+                      });
 }
 
 grpc::ServerUnaryReactor* TokenBrokerService::ListTokens(

@@ -79,8 +79,8 @@ absl::Status NoRule(const Identity& caller) {
 
 }  // namespace
 
-// One stream. It holds itself until OnDone(), as gRPC does; the teller of events
-// while it calls; and the set of streams from Begin() on.
+// One stream. It holds itself until OnDone(), as gRPC does; the teller of
+// events while it calls; and the set of streams from Begin() on.
 class TokenWatches::Stream final : public WatchReactor,
                                    public TokenEvents::Reader {
  public:

@@ -28,8 +28,8 @@ struct AuditFlags {
 absl::StatusOr<int> Verify(const AuditFlags& flags, std::ostream& out) {
   const auto skew = ParsePositiveDuration(flags.clock_skew);
   if (!skew.ok()) {
-    return absl::InvalidArgumentError(
-        "--clock-skew: " + std::string(skew.status().message()));
+    return absl::InvalidArgumentError("--clock-skew: " +
+                                      std::string(skew.status().message()));
   }
   std::vector<std::unique_ptr<std::ifstream>> streams;
   std::vector<AuditSource> sources;
@@ -50,17 +50,15 @@ absl::StatusOr<int> Verify(const AuditFlags& flags, std::ostream& out) {
       sources,
       {.allow_missing_start = flags.allow_missing_start, .clock_skew = *skew});
   if (!summary.ok()) {
-    return absl::PermissionDeniedError(
-        "NOT PROVEN: " + std::string(summary.status().message()));
+    return absl::PermissionDeniedError("NOT PROVEN: " +
+                                       std::string(summary.status().message()));
   }
   out << fmt::format(
       "proven: {} records; {} CSRs of {} tokens approved, at most one "
-      "certificate for each token
-",
+      "certificate for each token\n",
       summary->records, summary->approvals, summary->tokens);
   for (const AuditSummary::Chain& chain : summary->chains) {
-    out << fmt::format("{} ends with record {}, hash {}
-", chain.file,
+    out << fmt::format("{} ends with record {}, hash {}\n", chain.file,
                        chain.head.sequence, chain.head.hash);
   }
   return kDone;

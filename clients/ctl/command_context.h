@@ -41,7 +41,7 @@ namespace latchkey {
 // Exit codes of every command.
 inline constexpr int kDone = 0;
 // Failed, and may succeed later.
-inline constexpr int kFailed = 1;
+inline constexpr int kFailedForNow = 1;
 // The arguments or the configuration are wrong.
 inline constexpr int kBadUsage = 2;
 // The broker refused.

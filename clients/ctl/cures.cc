@@ -122,7 +122,7 @@ std::string_view CureOf(std::string_view reason) {
 int ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return kDone;
   if (IsOurs(status)) return kBadUsage;
-  return IsPassing(status) ? kFailed : kRefused;
+  return IsPassing(status) ? kFailedForNow : kRefused;
 }
 
 std::string ErrorText(const absl::Status& status) {

@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include <memory>
-#include <memory>
 #include <optional>
+#include <ostream>
+#include <string>
 #include <utility>
 
 #include <CLI/CLI.hpp>

@@ -1,5 +1,3 @@
-#include "server/grpc_listener.h"
-
 #include <future>
 #include <string>
 
@@ -8,6 +6,7 @@
 
 #include "clients/broker/broker_channel.h"
 #include "latchkey/v1/token_broker.grpc.pb.h"
+#include "server/grpc_listener.h"
 #include "tests/e2e/test_pki.h"
 #include "tests/testing/status_matchers.h"
 

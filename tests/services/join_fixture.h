@@ -129,7 +129,8 @@ class JoinFixture : public ::testing::Test {
   RecordingAuditLog audit_;
   latchkey::MisuseGuard misuse_{store_, policy_, audit_, clock_};
   latchkey::CsrApprover approver_{{}, api_, store_, misuse_, audit_, clock_};
-  latchkey::CsrApprover second_approver_{{}, api_, store_, misuse_, audit_, clock_};
+  latchkey::CsrApprover second_approver_{{},      api_,   store_,
+                                         misuse_, audit_, clock_};
   latchkey::TokenUpkeep upkeep_{{}, api_, store_, audit_, clock_};
   latchkey::CertificateAuthority authority_ =
       latchkey::CertificateAuthority::Create("cluster", At(-1000),

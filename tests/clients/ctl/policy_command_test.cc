@@ -51,13 +51,12 @@ TEST_F(PolicyCommandTest, SaysWhatFailedAndWhere) {
   text.replace(text.find("control-1"), 9, "worker-99");
   const CtlResult result = Judge(text);
   EXPECT_EQ(result.exit_code, kBadUsage);
-  EXPECT_THAT(
-      result.out,
-      AllOf(HasSubstr("ok    ci mints workers\n"),
-            HasSubstr("FAIL  and nothing else\n"),
-            HasSubstr("broker.yaml:11: policy_tests[1]: expected "
-                      "deny, came allow by rule 'workers'\n"),
-            HasSubstr("1 rules, 2 self-tests, 1 failed\n")));
+  EXPECT_THAT(result.out,
+              AllOf(HasSubstr("ok    ci mints workers\n"),
+                    HasSubstr("FAIL  and nothing else\n"),
+                    HasSubstr("broker.yaml:11: policy_tests[1]: expected "
+                              "deny, came allow by rule 'workers'\n"),
+                    HasSubstr("1 rules, 2 self-tests, 1 failed\n")));
 }
 
 TEST_F(PolicyCommandTest, AFileThatIsWrongIsToldWithItsMistakes) {
