@@ -1,7 +1,12 @@
-// What is left when a token's time is over: nothing, whoever cleans up.
+// When a token's time is over it buys nothing, and nothing of it is left,
+// whoever cleans up.
+
+#include <signal.h>
 
 #include <string>
 
+#include "core/reasons.h"
+#include "core/text_time.h"
 #include "tests/e2e/join_test.h"
 #include "tests/testing/wait_until.h"
 
@@ -52,6 +57,76 @@ TEST_F(WithoutTokenCleaner, LatchkeyRemovesWhatHasExpired) {
   LeaveBehind(*broker);
   EXPECT_TRUE(AwaitRemoved(unclaimed_));
   EXPECT_TRUE(AwaitRemoved(tombstone_));
+}
+
+// Whoever removes an expired record is quicker than a test. Here nobody may, so
+// that the record is there and the only thing against it is its time.
+class WhileNobodyMayRemoveRecords : public WithoutTokenCleaner {
+ protected:
+  void SetUp() override {
+    WithoutTokenCleaner::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    const ProgramResult patched =
+        cluster().Run({"kubectl", "-n", "kube-system", "patch", "role",
+                       "latchkey:broker", "--type=json", "-p",
+                       R"([{"op": "replace", "path": "/rules/0/verbs",
+              "value": ["get", "list", "watch", "create", "update"]}])"});
+    ASSERT_EQ(patched.exit_code, 0) << patched.err;
+    // The API server learns of it a moment later.
+    ASSERT_TRUE(WaitUntil([&] {
+      return cluster()
+                 .Run({"kubectl", "-n", "kube-system", "auth", "can-i",
+                       "delete", "secrets",
+                       "--as=system:serviceaccount:kube-system:latchkey"})
+                 .out == "no\n";
+    }));
+  }
+
+  // Lets the token expire `from_now`, which may be in the past.
+  void SetExpiration(const std::string& id, absl::Duration from_now) {
+    auto secret = Admin().Get<latchkey::kubernetes::Secret>(
+        {"kube-system", "bootstrap-token-" + id});
+    ASSERT_THAT(secret, IsOk());
+    (*secret->mutable_data())["expiration"] =
+        latchkey::FormatRfc3339(absl::Now() + from_now);
+    ASSERT_THAT(Admin().Update(*secret), IsOk());
+  }
+};
+
+TEST_F(WhileNobodyMayRemoveRecords, AnExpiredTicketIsRefusedAndNotSpent) {
+  const auto broker = StartBroker();
+  const std::string ticket = IssueTicket(*broker, "worker-expired");
+  const auto channel = NodeChannel(*broker);
+  SetExpiration(IdOf(ticket), -absl::Seconds(1));
+  EXPECT_THAT(Claim(channel, ticket, "worker-expired", NewKey()),
+              ReasonIs(latchkey::reason::kTokenExpired));
+  const auto token = Record(IdOf(ticket));
+  ASSERT_THAT(token, IsOk());
+  EXPECT_EQ(token->record.state, TokenState::kIssued);
+  EXPECT_FALSE(token->record.claim.has_value());
+
+  SetExpiration(IdOf(ticket), absl::Minutes(10));
+  EXPECT_THAT(Claim(channel, ticket, "worker-expired", NewKey()), IsOk());
+}
+
+TEST_F(WhileNobodyMayRemoveRecords, ACsrOfAnExpiredTokenIsDeniedAndNotSpent) {
+  const auto broker = StartBroker();
+  const std::string token = IssueDirect(*broker, "worker-overdue");
+  // The API server lets only a living token in: it expires after its CSR was
+  // posted, and before the broker has seen the CSR.
+  broker->Signal(SIGSTOP);
+  Post(token, KubeletCsr("overdue", "worker-overdue", NewKey()));
+  SetExpiration(IdOf(token), -absl::Seconds(1));
+  broker->Signal(SIGCONT);
+  EXPECT_EQ(DecisionOn("overdue"),
+            "Denied " + std::string(latchkey::reason::kTokenExpired));
+  const auto found = Record(IdOf(token));
+  ASSERT_THAT(found, IsOk());
+  EXPECT_EQ(found->record.state, TokenState::kActive);
+
+  SetExpiration(IdOf(token), absl::Minutes(10));
+  Post(token, KubeletCsr("in-time", "worker-overdue", NewKey()));
+  EXPECT_EQ(DecisionOn("in-time"), "Approved LatchkeyApproved");
 }
 
 class WithTokenCleaner : public ExpiryE2eTest {

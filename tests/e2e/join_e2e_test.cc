@@ -1,9 +1,12 @@
 // The whole way: a machine joins with a Latchkey token, and the token is spent.
 
+#include <signal.h>
+
 #include <string>
 
 #include <fmt/format.h>
 
+#include "core/reasons.h"
 #include "tests/e2e/join_test.h"
 #include "tests/testing/wait_until.h"
 
@@ -12,6 +15,7 @@ namespace {
 
 using latchkey::TokenState;
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 class JoinE2eTest : public JoinTest {
@@ -113,14 +117,27 @@ TEST_F(JoinE2eTest, EveryKindOfKeyJoins) {
 TEST_F(JoinE2eTest, KubeadmSeesOurTokensAndMayDeleteThem) {
   const auto broker = StartBroker();
   const std::string token = IssueDirect(*broker, "worker-kubeadm");
+  const std::string ticket = IssueTicket(*broker, "worker-unclaimed");
   const ProgramResult list = cluster().Run({"kubeadm", "token", "list"});
   EXPECT_EQ(list.exit_code, 0) << list.err;
-  EXPECT_THAT(list.out, AllOf(HasSubstr(IdOf(token)),
-                              HasSubstr("system:bootstrappers:latchkey")));
+  EXPECT_THAT(list.out,
+              ContainsRegex(token + " .* authentication  *Latchkey: one "
+                                    "machine, worker-kubeadm  *"
+                                    "system:bootstrappers:latchkey"));
 
-  const ProgramResult removed =
-      cluster().Run({"kubeadm", "token", "delete", IdOf(token)});
-  ASSERT_EQ(removed.exit_code, 0) << removed.err;
+  // A CSR that came while the token lived, and that the broker sees after it.
+  broker->Signal(SIGSTOP);
+  Post(token, KubeletCsr("kubeadm", "worker-kubeadm", NewKey()));
+  for (const std::string& id : {IdOf(token), IdOf(ticket)}) {
+    const ProgramResult removed =
+        cluster().Run({"kubeadm", "token", "delete", id});
+    ASSERT_EQ(removed.exit_code, 0) << removed.err;
+  }
+  broker->Signal(SIGCONT);
+  EXPECT_EQ(DecisionOn("kubeadm"),
+            "Denied " + std::string(latchkey::reason::kTokenUnknown));
+  EXPECT_THAT(Claim(NodeChannel(*broker), ticket, "worker-unclaimed", NewKey()),
+              ReasonIs(latchkey::reason::kTicketUnknown));
   EXPECT_TRUE(AwaitUnusable(token));
   EXPECT_THAT(Record(IdOf(token)), StatusIs(absl::StatusCode::kNotFound));
 }

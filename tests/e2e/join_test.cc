@@ -219,6 +219,17 @@ Csr JoinTest::KubeletCsr(const std::string& name, const std::string& node_name,
   return csr;
 }
 
+void JoinTest::Post(const std::string& token, const Csr& csr) const {
+  const auto client = ClientWithToken(token);
+  absl::Status created;
+  // The API server learns of a new token a moment after it was written.
+  WaitUntil([&] {
+    created = client->Create(csr).status();
+    return !absl::IsUnauthenticated(created);
+  });
+  EXPECT_THAT(created, IsOk());
+}
+
 std::string JoinTest::DecisionOn(const std::string& name) {
   std::string decision;
   WaitUntil([&] {

@@ -97,6 +97,8 @@ class JoinTest : public ControlPlaneTest {
   // What a kubelet would post; tests bend it.
   static Csr KubeletCsr(const std::string& name, const std::string& node_name,
                         const latchkey::PrivateKey& key);
+  // Posts `csr` with a bootstrap token.
+  void Post(const std::string& token, const Csr& csr) const;
   // Waits until the CSR is decided: "Approved <reason>" or "Denied <reason>".
   std::string DecisionOn(const std::string& name);
   // Waits until the CSR has a certificate.

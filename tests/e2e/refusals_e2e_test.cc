@@ -1,4 +1,5 @@
 // What is refused, each with its own reason, and that nothing is spent by it.
+// What has expired is refused in expiry_e2e_test.cc.
 
 #include <functional>
 #include <string>
@@ -33,14 +34,7 @@ class RefusalsE2eTest : public JoinTest {
 
   // Posts `csr` with the bootstrap token and answers how it was decided.
   std::string PostAndDecide(const std::string& token, const Csr& csr) {
-    const auto client = ClientWithToken(token);
-    absl::Status created;
-    // The API server learns of a new token a moment after it was written.
-    WaitUntil([&] {
-      created = client->Create(csr).status();
-      return !absl::IsUnauthenticated(created);
-    });
-    EXPECT_THAT(created, IsOk());
+    Post(token, csr);
     return DecisionOn(csr.metadata().name());
   }
   static Csr WithRequest(const std::string& name, const std::string& pem) {
@@ -189,21 +183,6 @@ TEST_F(RefusalsE2eTest, RevokedAndSpentTokensAreRefused) {
   const ProgramResult refused = thief.Join();
   EXPECT_EQ(refused.exit_code, 3) << refused.err;
   EXPECT_THAT(refused.err, ::testing::HasSubstr("TOKEN_SPENT"));
-}
-
-TEST_F(RefusalsE2eTest, AnExpiredTicketIsRefused) {
-  const std::string ticket = IssueTicket(*broker_, "worker-expired");
-  // The record itself, as if its time were over; the token-cleaner would remove
-  // it at once, so the claim races with nothing only because it reads first.
-  auto secret = Admin().Get<latchkey::kubernetes::Secret>(
-      {"kube-system", "bootstrap-token-" + IdOf(ticket)});
-  ASSERT_THAT(secret, IsOk());
-  (*secret->mutable_data())["expiration"] = "2020-01-01T00:00:00Z";
-  ASSERT_THAT(Admin().Update(*secret), IsOk());
-  const auto claim =
-      Claim(NodeChannel(*broker_), ticket, "worker-expired", NewKey());
-  EXPECT_THAT(latchkey::ReasonOf(claim.status()),
-              ::testing::AnyOf(reason::kTokenExpired, reason::kTicketUnknown));
 }
 
 TEST_F(RefusalsE2eTest, ANameThatIsTakenIsRefused) {
