@@ -117,7 +117,12 @@ TEST_F(JoinE2eTest, EveryKindOfKeyJoins) {
 TEST_F(JoinE2eTest, KubeadmSeesOurTokensAndMayDeleteThem) {
   const auto broker = StartBroker();
   const std::string token = IssueDirect(*broker, "worker-kubeadm");
-  const std::string ticket = IssueTicket(*broker, "worker-unclaimed");
+  const std::string ticket = IssueTicket(*broker, "worker-claimed");
+  const latchkey::PrivateKey key = NewKey();
+  const auto claimed =
+      Claim(NodeChannel(*broker), ticket, "worker-claimed", key);
+  ASSERT_THAT(claimed, IsOk());
+  KeepSecret(claimed->bootstrap_token().substr(7));
   const ProgramResult list = cluster().Run({"kubeadm", "token", "list"});
   EXPECT_EQ(list.exit_code, 0) << list.err;
   EXPECT_THAT(list.out,
@@ -136,8 +141,9 @@ TEST_F(JoinE2eTest, KubeadmSeesOurTokensAndMayDeleteThem) {
   broker->Signal(SIGCONT);
   EXPECT_EQ(DecisionOn("kubeadm"),
             "Denied " + std::string(latchkey::reason::kTokenUnknown));
-  EXPECT_THAT(Claim(NodeChannel(*broker), ticket, "worker-unclaimed", NewKey()),
-              ReasonIs(latchkey::reason::kTicketUnknown));
+  EXPECT_THAT(Claim(NodeChannel(*broker), ticket, "worker-claimed", key),
+              ReasonIs(latchkey::reason::kTicketUnknown))
+      << "the same claim is answered from the record, which is gone";
   EXPECT_TRUE(AwaitUnusable(token));
   EXPECT_THAT(Record(IdOf(token)), StatusIs(absl::StatusCode::kNotFound));
 }
