@@ -39,7 +39,8 @@ JoinController::JoinController(Options options, KubernetesClient& client,
                                CsrApprover& approver, TokenUpkeep& upkeep,
                                RecordIndex& index, TokenEvents& events,
                                const Clock& clock)
-    : approver_(approver),
+    : options_(options),
+      approver_(approver),
       upkeep_(upkeep),
       index_(index),
       events_(events),
@@ -165,7 +166,7 @@ void JoinController::OnRecordList(std::vector<kubernetes::Secret> secrets,
   }
   index_.Replace(tokens);
   events_.RecordsListed(tokens, version);
-  for (const StoredToken& token : tokens) Schedule(token.record);
+  for (const StoredToken& token : tokens) Schedule(token.record, false);
 }
 
 void JoinController::OnRecord(kubernetes::Secret secret) {
@@ -177,7 +178,7 @@ void JoinController::OnRecord(kubernetes::Secret secret) {
   }
   const bool news = index_.Note(token->record);
   events_.RecordWritten(*token, news);
-  Schedule(token->record);
+  Schedule(token->record, true);
 }
 
 void JoinController::OnRecordDeleted(kubernetes::Secret secret) {
@@ -192,13 +193,16 @@ void JoinController::OnRecordDeleted(kubernetes::Secret secret) {
   events_.RecordRemoved(*token);
 }
 
-void JoinController::Schedule(const TokenRecord& record) {
-  // A reserved record is looked at now: its CSR may have been decided while
-  // nobody watched. The others have nothing due before they expire.
-  if (record.state == TokenState::kReserved) {
-    upkeep_pool_.Add(ItemOf(record.id));
-  } else {
+void JoinController::Schedule(const TokenRecord& record, bool news) {
+  // Before it expires there is something due only for a reserved record.
+  if (record.state != TokenState::kReserved) {
     upkeep_pool_.AddAt(ItemOf(record.id), record.expire_time);
+  } else if (news) {
+    upkeep_pool_.AddAt(ItemOf(record.id),
+                       clock_.Now() + options_.reserved_look);
+  } else {
+    // Its CSR may have been decided while nobody watched.
+    upkeep_pool_.Add(ItemOf(record.id));
   }
 }
 

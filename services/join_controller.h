@@ -31,6 +31,10 @@ class JoinController {
     int upkeep_threads = 4;
     // Told of certificates, if there is one; must outlive the controller.
     BrokerMetrics* metrics = nullptr;
+    // When to look at a record that was reserved just now, unless its CSR makes
+    // itself heard before, as that of every join does: until then there is
+    // nothing to do for it, and the join is waited for.
+    absl::Duration reserved_look = absl::Seconds(5);
   };
 
   // Starts at once. All must outlive this.
@@ -60,10 +64,12 @@ class JoinController {
                     const std::string& version);
   void OnRecord(kubernetes::Secret secret);
   void OnRecordDeleted(kubernetes::Secret secret);
-  // Has the token looked at when there is something to do.
-  void Schedule(const TokenRecord& record);
+  // Has the token looked at when there is something to do. `news`: it has
+  // changed just now. Else it was there before.
+  void Schedule(const TokenRecord& record, bool news);
   WorkResult DecideByName(const std::string& name);
 
+  const Options options_;
   CsrApprover& approver_;
   TokenUpkeep& upkeep_;
   RecordIndex& index_;
