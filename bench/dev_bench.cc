@@ -57,7 +57,7 @@ absl::StatusOr<Sample> Join(const DevSiteProcess& site, const LoadShape& shape,
                               IssueToken(channel, TicketRequest(node, node)));
     LATCHKEY_ASSIGN_OR_RETURN(const latchkey::Ticket ticket,
                               latchkey::Ticket::Parse(issued.ticket()));
-    return JoinOne(endpoint, node, ticket, dir);
+    return JoinOne(endpoint, node, ticket, dir).status();
   });
 }
 

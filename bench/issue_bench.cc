@@ -174,6 +174,7 @@ absl::Status BenchIssue(Effort effort, Report& report) {
     report.Add(comparisons[i].LatencyFigure(name + ", p50", 50, kMedian));
     report.Add(comparisons[i].LatencyFigure(name + ", p99", 99, kTail));
     report.Add(comparisons[i].RateFigure(name + ", rate", std::nullopt));
+    report.Add(comparisons[i].CpuFigures(name));
   }
   report.Add(PeakRate(comparisons, kPeak));
   return absl::OkStatus();

@@ -75,6 +75,7 @@ std::vector<absl::Duration> LatenciesIn(const std::string& json) {
 absl::StatusOr<Sample> JoinStock(const ControlPlane& cluster,
                                  const LoadShape& shape, NodeFilesOn on) {
   const TempDir dir = MakeNodeDir(on);
+  const CpuMeter meter;
   const ProgramResult result = cluster.Run(
       {"stock-join", "--kubeconfig", cluster.admin_kubeconfig(), "--count",
        std::to_string(shape.count), "--parallel", std::to_string(shape.at_once),
@@ -86,7 +87,8 @@ absl::StatusOr<Sample> JoinStock(const ControlPlane& cluster,
   }
   const std::string json = ReadFile(dir.File("report"));
   Sample sample{.latencies = LatenciesIn(json),
-                .wall = absl::Seconds(NumberIn(json, "wall_seconds"))};
+                .wall = absl::Seconds(NumberIn(json, "wall_seconds")),
+                .cpu = meter.Used()};
   if (sample.latencies.size() != static_cast<size_t>(shape.count)) {
     return absl::InternalError("stock-join reports other joins than asked for");
   }
@@ -112,10 +114,18 @@ absl::StatusOr<Sample> JoinOurs(const Site& site, const LoadShape& shape,
   }
   const latchkey::BrokerEndpoint endpoint = {
       .address = site.broker().node_endpoint(), .ca_pem = site.pki().ca_pem()};
-  return RunLoad(shape, [&](int i) {
-    const auto slot = static_cast<size_t>(i);
-    return JoinOne(endpoint, name(slot), tickets[slot], dir);
-  });
+  std::vector<JoinSteps> steps(tickets.size());
+  LATCHKEY_ASSIGN_OR_RETURN(
+      Sample sample, RunLoad(shape, [&](int i) -> absl::Status {
+        const auto slot = static_cast<size_t>(i);
+        LATCHKEY_ASSIGN_OR_RETURN(
+            steps[slot], JoinOne(endpoint, name(slot), tickets[slot], dir));
+        return absl::OkStatus();
+      }));
+  for (const JoinSteps& of_one : steps) {
+    for (const auto& [step, time] : of_one) sample.steps[step].push_back(time);
+  }
+  return sample;
 }
 
 // What one control plane yields.
@@ -225,6 +235,9 @@ absl::Status BenchJoin(Effort effort, Report& report) {
   report.Add(on_disk.LatencyFigure("join: one at a time, p50", 50, kUnloaded));
   report.Add(
       on_disk.LatencyFigure("join: one at a time, p99", 99, std::nullopt));
+  for (const std::string step : {"key", "claim", "ask", "wait", "files"}) {
+    report.Add(on_disk.StepFigure("join: one at a time, p50 of", step));
+  }
   report.Add(in_memory.LatencyFigure(
       "join: one at a time, files in memory, p50", 50, std::nullopt));
   report.Add(surge.RateFigure("surge: default signer", kSurge));
@@ -234,6 +247,7 @@ absl::Status BenchJoin(Effort effort, Report& report) {
       fast.RateFigure("surge: 2000 QPS against stock default", kFastSurge));
   report.Add(both_fast.RateFigure("surge: 2000 QPS against stock 2000 QPS",
                                   std::nullopt));
+  report.Add(both_fast.CpuFigures("surge: 2000 QPS"));
   return absl::OkStatus();
 }
 

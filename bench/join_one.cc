@@ -1,14 +1,19 @@
 #include "bench/join_one.h"
 
+#include <string>
+#include <string_view>
+#include <utility>
+
 #include "clients/node/api_server_client.h"
 #include "clients/node/node_joiner.h"
+#include "core/status_macros.h"
 
 namespace latchkey_bench {
 
-absl::Status JoinOne(const latchkey::BrokerEndpoint& endpoint,
-                     const std::string& node_name,
-                     const latchkey::Ticket& ticket,
-                     const latchkey_testing::TempDir& dir) {
+absl::StatusOr<JoinSteps> JoinOne(const latchkey::BrokerEndpoint& endpoint,
+                                  const std::string& node_name,
+                                  const latchkey::Ticket& ticket,
+                                  const latchkey_testing::TempDir& dir) {
   latchkey::GrpcBrokerClient broker(endpoint);
   latchkey::NodeFiles files(
       {.cert_dir = dir.File(node_name + "/pki"),
@@ -16,15 +21,27 @@ absl::Status JoinOne(const latchkey::BrokerEndpoint& endpoint,
        .ca_file = dir.File(node_name + "/ca.crt")});
   const latchkey::SystemClock clock;
   latchkey::SystemPace pace;
-  return latchkey::NodeJoiner({.node_name = node_name, .credential = ticket},
-                              {.broker = &broker,
-                               .api_servers = latchkey::MakeApiServerClient,
-                               .files = files,
-                               .clock = clock,
-                               .pace = pace,
-                               .on_progress = nullptr})
-      .Run()
-      .status();
+  JoinSteps steps;
+  absl::Duration done = pace.Elapsed();
+  const auto end_step = [&](std::string_view step) {
+    const absl::Duration now = pace.Elapsed();
+    steps[std::string(step)] += now - std::exchange(done, now);
+  };
+  LATCHKEY_RETURN_IF_ERROR(
+      latchkey::NodeJoiner({.node_name = node_name, .credential = ticket},
+                           {.broker = &broker,
+                            .api_servers = latchkey::MakeApiServerClient,
+                            .files = files,
+                            .clock = clock,
+                            .pace = pace,
+                            .on_progress =
+                                [&](const latchkey::JoinProgress& progress) {
+                                  end_step(progress.step);
+                                }})
+          .Run()
+          .status());
+  end_step("files");
+  return steps;
 }
 
 }  // namespace latchkey_bench

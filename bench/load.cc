@@ -24,6 +24,11 @@ void Sample::Add(const Sample& other) {
   latencies.insert(latencies.end(), other.latencies.begin(),
                    other.latencies.end());
   wall += other.wall;
+  for (const auto& [program, time] : other.cpu) cpu[program] += time;
+  for (const auto& [step, times] : other.steps) {
+    auto& all = steps[step];
+    all.insert(all.end(), times.begin(), times.end());
+  }
 }
 
 absl::Duration Sample::Percentile(double percent) const {
@@ -49,6 +54,7 @@ absl::StatusOr<Sample> RunLoad(
   sample.latencies.resize(count);
   std::atomic<int> next = 0;
   std::latch ready(shape.at_once + 1);
+  const CpuMeter meter;
   SteadyClock::time_point start;
   {
     std::vector<std::jthread> threads;
@@ -67,6 +73,7 @@ absl::StatusOr<Sample> RunLoad(
     ready.arrive_and_wait();
   }
   sample.wall = Since(start);
+  sample.cpu = meter.Used();
   for (absl::Status& result : results) {
     if (!result.ok()) return std::move(result);
   }

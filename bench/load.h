@@ -4,11 +4,15 @@
 #define LATCHKEY_BENCH_LOAD_H_
 
 #include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
+
+#include "bench/cpu_time.h"
 
 namespace latchkey_bench {
 
@@ -16,6 +20,9 @@ namespace latchkey_bench {
 struct Sample {
   std::vector<absl::Duration> latencies;
   absl::Duration wall;
+  CpuTime cpu = {};
+  // Of operations that consist of steps: how long each took, by its name.
+  std::map<std::string, std::vector<absl::Duration>> steps = {};
 
   void Add(const Sample& other);
 

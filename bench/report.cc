@@ -99,6 +99,41 @@ Figure Comparison::RateFigure(std::string name,
           .goal = goal};
 }
 
+Figure Comparison::StepFigure(std::string_view name,
+                              const std::string& step) const {
+  const auto it = measured_.steps.find(step);
+  const Sample one{.latencies = it == measured_.steps.end()
+                                    ? std::vector<absl::Duration>()
+                                    : it->second};
+  return {.name = fmt::format("{} {}", name, step),
+          .unit = "ms",
+          .measured = absl::ToDoubleMilliseconds(one.Percentile(50))};
+}
+
+std::vector<Figure> Comparison::CpuFigures(std::string_view name) const {
+  const auto each = [](absl::Duration time, const Sample& sample) {
+    return absl::ToDoubleMilliseconds(time) /
+           static_cast<double>(sample.latencies.size());
+  };
+  Figure all{.name = fmt::format("{}, CPU", name), .unit = "ms", .baseline = 0};
+  std::vector<Figure> figures;
+  for (const auto& [program, time] : measured_.cpu) {
+    if (time == absl::ZeroDuration()) continue;
+    Figure figure{.name = fmt::format("{}, CPU of {}", name, program),
+                  .unit = "ms",
+                  .measured = each(time, measured_)};
+    all.measured += figure.measured;
+    const auto it = baseline_.cpu.find(program);
+    if (it != baseline_.cpu.end() && it->second > absl::ZeroDuration()) {
+      figure.baseline = each(it->second, baseline_);
+      *all.baseline += *figure.baseline;
+    }
+    figures.push_back(std::move(figure));
+  }
+  figures.push_back(std::move(all));
+  return figures;
+}
+
 void Report::AddCondition(std::string_view key, std::string_view value) {
   conditions_.push_back({std::string(key), std::string(value)});
 }

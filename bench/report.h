@@ -47,6 +47,10 @@ class Comparison {
   Figure LatencyFigure(std::string name, double percent,
                        std::optional<Goal> goal) const;
   Figure RateFigure(std::string name, std::optional<Goal> goal) const;
+  // The median of a step of the measured way.
+  Figure StepFigure(std::string_view name, const std::string& step) const;
+  // The processor time of one operation, of each program and of all together.
+  std::vector<Figure> CpuFigures(std::string_view name) const;
 
   const Sample& measured() const { return measured_; }
   const Sample& baseline() const { return baseline_; }
@@ -66,6 +70,9 @@ class Report {
   // About the machine and the conditions: shown above the table.
   void AddCondition(std::string_view key, std::string_view value);
   void Add(Figure figure) { figures_.push_back(std::move(figure)); }
+  void Add(std::vector<Figure> figures) {
+    for (Figure& figure : figures) Add(std::move(figure));
+  }
 
   std::string Table() const;
   std::string Json() const;

@@ -44,7 +44,6 @@ JoinController::JoinController(Options options, KubernetesClient& client,
       upkeep_(upkeep),
       index_(index),
       events_(events),
-      metrics_(options.metrics),
       clock_(clock),
       approver_pool_({.threads = options.approver_threads}, clock,
                      [this](const WorkSchedule::Item& item) {
@@ -135,8 +134,8 @@ void JoinController::OnCsr(Csr csr) {
     const MutexLock lock(mutex_);
     pending_.erase(name);
   }
-  if (metrics_ != nullptr && StateOf(csr) == CsrState::kIssued) {
-    metrics_->CertificateSeen(csr.metadata().uid());
+  if (options_.metrics != nullptr && StateOf(csr) == CsrState::kIssued) {
+    options_.metrics->CertificateSeen(csr.metadata().uid());
   }
   // Decided or issued: the record that it holds may be due for the next arrow.
   if (const auto id = TokenIdOfUsername(requester);

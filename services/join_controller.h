@@ -74,7 +74,6 @@ class JoinController {
   TokenUpkeep& upkeep_;
   RecordIndex& index_;
   TokenEvents& events_;
-  BrokerMetrics* const metrics_;
   const Clock& clock_;
   Mutex mutex_;
   // The CSRs to decide, as last seen, and when first.
