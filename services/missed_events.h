@@ -37,7 +37,7 @@ struct MissedEvents {
   std::vector<VersionedEvent> events;
 };
 
-// Blocks for the API server: a second or two, as a rule. `known` is what the
+// Blocks for the API server: some seconds, as a rule. `known` is what the
 // present watches know of who holds which token.
 //
 // Statuses: kOutOfRange: forgotten. kResourceExhausted: more than the options

@@ -19,7 +19,7 @@ class JoinControllerTest : public JoinFixture {
     controller_.emplace(JoinController::Options{.approver_threads = 1,
                                                 .upkeep_threads = 1,
                                                 .reserved_look = reserved_look},
-                        api_, approver_, upkeep_, clock_);
+                        api_, approver_, upkeep_, index_, events_, clock_);
     ASSERT_TRUE(WaitUntil([&] { return controller_->fresh(); }));
   }
   // Another broker reserves the token for a CSR that is dead already: there is
@@ -55,6 +55,8 @@ class JoinControllerTest : public JoinFixture {
     ASSERT_THAT(api_.Update(csr, "approval"), IsOk());
   }
 
+  RecordIndex index_;
+  TokenEvents events_{{}, api_};
   std::optional<JoinController> controller_;
 };
 
