@@ -25,10 +25,11 @@
 #include "clients/broker/broker_channel.h"
 #include "core/status_macros.h"
 #include "server/grpc_listener.h"
+#include "services/call_credentials.h"
 #include "services/call_frame.h"
-#include "services/token_broker_service.h"
 #include "storage/memory_token_store.h"
 #include "tests/e2e/test_pki.h"
+#include "tests/fakes/provisioner_side.h"
 #include "tests/fakes/slow_token_store.h"
 
 namespace latchkey_bench {
@@ -73,17 +74,20 @@ struct MemoryBroker {
   latchkey::LivePolicy policy{latchkey::Policy({RuleForBoth()})};
   latchkey::NoAuditLog audit;
   latchkey::MisuseGuard misuse{slow, policy, audit, clock};
-  latchkey::TokenBroker broker{{}, slow, policy, misuse, clock};
+  latchkey::RecordIndex index;
+  latchkey::TokenBroker broker{{}, slow, policy, misuse, index, clock};
   latchkey::ClusterEndpoints cluster{{"https://10.0.0.1:6443"}, "", "bench"};
   latchkey::BrokerMetrics metrics;
-  latchkey::CertificateAuthenticator authenticator;
+  latchkey::Authenticator authenticator{nullptr, {}, clock};
+  latchkey::CredentialAuthenticator callers{authenticator};
   latchkey::CallFrame frame{
       {.queue = {.threads = 64, .max_running_of_one = 48}},
-      authenticator,
+      callers,
       audit,
       metrics,
       clock};
-  latchkey::TokenBrokerService service{broker, cluster, frame};
+  latchkey_testing::ProvisionerSide side{broker,  slow,  policy,
+                                         cluster, frame, clock};
 };
 
 // A server in a process of its own, whose processor time can be told from the
@@ -138,9 +142,10 @@ class ServerProcess {
     Echo echo;
     MemoryBroker broker(kind == Kind::kSlowBroker ? kWrite
                                                   : absl::ZeroDuration());
-    grpc::Service& service = kind == Kind::kEcho
-                                 ? static_cast<grpc::Service&>(echo)
-                                 : static_cast<grpc::Service&>(broker.service);
+    grpc::Service& service =
+        kind == Kind::kEcho
+            ? static_cast<grpc::Service&>(echo)
+            : static_cast<grpc::Service&>(broker.side.service());
     const auto listener = latchkey::GrpcListener::Start(
         config, latchkey::ClientCertificates::kRequired, service);
     const int port = listener.ok() ? (*listener)->port() : 0;
@@ -181,10 +186,9 @@ absl::StatusOr<double> CallsForASecond(
   return count / absl::ToDoubleSeconds(server.ProcessorTime() - before);
 }
 
-absl::Status BenchCost(int count, int rounds,
+absl::Status BenchCost(int count, int rounds, const ServerProcess& echo,
+                       const ServerProcess& broker,
                        const latchkey_testing::TestPki& pki, Report& report) {
-  const ServerProcess echo(ServerProcess::Kind::kEcho, pki);
-  const ServerProcess broker(ServerProcess::Kind::kBroker, pki);
   const auto to_echo = Connect(echo, pki, latchkey_testing::kAutoscaler);
   const auto to_broker = Connect(broker, pki, latchkey_testing::kAutoscaler);
   Figure figure{.name = "rpc: calls for a processor second of the server",
@@ -207,9 +211,9 @@ absl::Status BenchCost(int count, int rounds,
   return absl::OkStatus();
 }
 
-absl::Status BenchFairness(int count, const latchkey_testing::TestPki& pki,
+absl::Status BenchFairness(int count, const ServerProcess& server,
+                           const latchkey_testing::TestPki& pki,
                            Report& report) {
-  const ServerProcess server(ServerProcess::Kind::kSlowBroker, pki);
   const auto channel = Connect(server, pki, latchkey_testing::kAutoscaler);
   LATCHKEY_ASSIGN_OR_RETURN(const Sample quiet,
                             Issue(channel, {.count = count, .at_once = 1}));
@@ -244,9 +248,14 @@ absl::Status BenchRpc(Effort effort, Report& report) {
   Say("rpc: calls with a store in memory");
   const bool full = effort == Effort::kFull;
   const latchkey_testing::TestPki pki;
-  LATCHKEY_RETURN_IF_ERROR(
-      BenchCost(full ? 20'000 : 1'000, full ? 5 : 2, pki, report));
-  return BenchFairness(full ? 1'000 : 100, pki, report);
+  // All before the first call: gRPC's threads do not survive a fork.
+  using Kind = ServerProcess::Kind;
+  const ServerProcess echo(Kind::kEcho, pki);
+  const ServerProcess broker(Kind::kBroker, pki);
+  const ServerProcess slow(Kind::kSlowBroker, pki);
+  LATCHKEY_RETURN_IF_ERROR(BenchCost(full ? 20'000 : 1'000, full ? 5 : 2, echo,
+                                     broker, pki, report));
+  return BenchFairness(full ? 1'000 : 100, slow, pki, report);
 }
 
 }  // namespace latchkey_bench

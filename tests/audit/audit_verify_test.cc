@@ -125,6 +125,15 @@ TEST(AuditVerifyTest, FindsWhatWasDoneToTheFile) {
   }
 }
 
+TEST(AuditVerifyTest, FindsARecordOfAnotherChain) {
+  Log log("a.log");
+  Log other("b.log");
+  log.Join(0, "csr-1").Join(1, "csr-1");
+  other.Join(0, "csr-2").Join(1, "csr-1");
+  log.lines().back() = other.lines().back();
+  EXPECT_THAT(Verify({log}), Violates("a.log:4", "out of order"));
+}
+
 TEST(AuditVerifyTest, FindsATornEnd) {
   Log log("a.log");
   log.Join(0, "csr-1");

@@ -309,16 +309,17 @@ class QuotaE2eTest : public JoinTest {
   struct Replica {
     explicit Replica(latchkey::KubernetesClient& client)
         : store(client),
-          misuse(store, policy, clock),
+          misuse(store, policy, audit, clock),
           broker({}, store, policy, misuse, index, clock),
-          approver({}, client, store, misuse, clock),
-          upkeep({}, client, store, clock),
+          approver({}, client, store, misuse, audit, clock),
+          upkeep({}, client, store, audit, clock),
           events({}, client),
           controller({}, client, approver, upkeep, index, events, clock) {
       WaitUntil([&] { return controller.fresh(); });
     }
 
     latchkey::SystemClock clock;
+    latchkey::NoAuditLog audit;
     latchkey::KubernetesTokenStore store;
     latchkey::LivePolicy policy{
         latchkey::Policy({{.name = "few",

@@ -37,6 +37,10 @@ class SlowTokenStore final : public latchkey::TokenStore {
     absl::SleepFor(delay);
     return real_.Remove(seen);
   }
+  absl::StatusOr<latchkey::TokenPage> List(
+      const latchkey::TokenQuery& query) override {
+    return real_.List(query);
+  }
 
  private:
   latchkey::TokenStore& real_;

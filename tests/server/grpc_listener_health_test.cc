@@ -26,7 +26,7 @@ class GrpcListenerHealthTest : public ::testing::Test {
                              .certificate_file = files.certificate,
                              .private_key_file = files.private_key,
                              .client_ca_file = pki_.ca_file()},
-                            ClientCertificates::kRequired, service_);
+                            ClientCertificates::kRequired, service_, 64 << 10);
     EXPECT_THAT(listener, IsOk());
     return *std::move(listener);
   }

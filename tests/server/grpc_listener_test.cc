@@ -78,7 +78,7 @@ class GrpcListenerTest : public ::testing::Test {
                                      .certificate_file = files.certificate,
                                      .private_key_file = files.private_key,
                                      .client_ca_file = pki_.ca_file()},
-                                    clients, *service_)
+                                    clients, *service_, 64 << 10)
                     .value();
   }
   // The name that the listener knows a caller by.

@@ -211,8 +211,10 @@ TEST_F(PolicyReloadTest, NoRequestFailsBecauseOfAReload) {
   constexpr int kCallers = 4;
   constexpr int kRounds = 100;
   MemoryTokenStore store(clock_);
-  MisuseGuard misuse(store, policy_, clock_);
-  TokenBroker broker({}, store, policy_, misuse, clock_);
+  NoAuditLog audit;
+  MisuseGuard misuse(store, policy_, audit, clock_);
+  RecordIndex index;
+  TokenBroker broker({}, store, policy_, misuse, index, clock_);
   Replace(ConfigWith("both-*"));
   ASSERT_THAT(reload_.Reload(), IsOk());
   std::atomic<bool> stop = false;

@@ -18,12 +18,15 @@
 #include "latchkey/v1/node_bootstrap.grpc.pb.h"
 #include "latchkey/v1/token_broker.grpc.pb.h"
 #include "server/grpc_listener.h"
+#include "services/authenticator.h"
+#include "services/broker_metrics.h"
+#include "services/call_credentials.h"
+#include "services/call_frame.h"
 #include "services/node_bootstrap_service.h"
-#include "services/token_broker_service.h"
 #include "storage/memory_token_store.h"
 #include "tests/e2e/test_pki.h"
-#include "tests/fakes/fake_kubernetes_client.h"
 #include "tests/fakes/flaky_token_store.h"
+#include "tests/fakes/provisioner_side.h"
 #include "tests/testing/fake_clock.h"
 #include "tests/testing/status_matchers.h"
 
@@ -31,10 +34,10 @@ namespace latchkey {
 namespace {
 
 using latchkey_testing::FakeClock;
-using latchkey_testing::FakeKubernetesClient;
 using latchkey_testing::FlakyTokenStore;
 using latchkey_testing::IsOk;
 using latchkey_testing::kAutoscaler;
+using latchkey_testing::ProvisionerSide;
 using latchkey_testing::ReasonIs;
 using latchkey_testing::StatusIs;
 using latchkey_testing::TestPki;
@@ -114,23 +117,25 @@ class ProvisionerApiTest : public ::testing::Test {
 
   TestPki pki_;
   FakeClock clock_;
-  FakeKubernetesClient api_{clock_};
   MemoryTokenStore memory_{clock_};
   FlakyTokenStore store_{memory_};
   LivePolicy policy_{Policy(Rules())};
-  MisuseGuard misuse_{store_, policy_, clock_};
-  TokenBroker broker_{{}, store_, policy_, misuse_, clock_};
-  TokenAdministration administration_{api_, store_, policy_, clock_};
+  NoAuditLog audit_;
+  MisuseGuard misuse_{store_, policy_, audit_, clock_};
+  RecordIndex index_;
+  TokenBroker broker_{{}, store_, policy_, misuse_, index_, clock_};
   const ClusterEndpoints cluster_ = {.api_servers = {"https://10.0.0.1:6443"},
                                      .certificate_authorities = "PEM"};
-  ThreadPool pool_{{.threads = 4}};
-  FairQueue batch_queue_{{.threads = 1}};
-  TokenBrokerService service_{broker_, administration_, cluster_, pool_,
-                              batch_queue_};
-  NodeBootstrapService node_service_{broker_, cluster_, pool_};
+  BrokerMetrics metrics_;
+  Authenticator authenticator_{nullptr, {}, clock_};
+  CredentialAuthenticator callers_{authenticator_};
+  CallFrame frame_{
+      {.queue = {.threads = 4}}, callers_, audit_, metrics_, clock_};
+  ProvisionerSide side_{broker_, store_, policy_, cluster_, frame_, clock_};
+  NodeBootstrapService node_service_{broker_, cluster_, frame_};
   std::unique_ptr<GrpcListener> port_ =
-      GrpcListener::Start(Listen(), ClientCertificates::kRequired, service_,
-                          4 << 20)
+      GrpcListener::Start(Listen(), ClientCertificates::kRequired,
+                          side_.service(), 4 << 20)
           .value();
 };
 

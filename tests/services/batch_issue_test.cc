@@ -97,8 +97,10 @@ class BatchIssueTest : public ::testing::Test {
   MemoryTokenStore memory_{clock_};
   FlakyTokenStore store_{memory_};
   LivePolicy policy_{Policy(Rules())};
-  MisuseGuard misuse_{store_, policy_, clock_};
-  TokenBroker broker_{{}, store_, policy_, misuse_, clock_};
+  NoAuditLog audit_;
+  MisuseGuard misuse_{store_, policy_, audit_, clock_};
+  RecordIndex index_;
+  TokenBroker broker_{{}, store_, policy_, misuse_, index_, clock_};
   FairQueue queue_{{.threads = 8}};
 };
 
@@ -188,7 +190,7 @@ TEST_F(BatchIssueTest, ItemsWithoutARequestIdAreEachTheirOwn) {
 
 TEST_F(BatchIssueTest, AWindowIsWorkedOnAtOnce) {
   CrowdedTokenStore crowded(memory_);
-  TokenBroker broker({}, crowded, policy_, misuse_, clock_);
+  TokenBroker broker({}, crowded, policy_, misuse_, index_, clock_);
   FairQueue wide({.threads = 256});
   std::promise<void> done;
   IssueBatch(broker, wide, alice_, Items(1000), Never,

@@ -18,9 +18,9 @@
 #include "services/call_frame.h"
 #include "services/node_bootstrap_service.h"
 #include "services/token_broker.h"
-#include "services/token_broker_service.h"
 #include "storage/memory_token_store.h"
 #include "tests/fakes/flaky_token_store.h"
+#include "tests/fakes/provisioner_side.h"
 #include "tests/fakes/recording_audit_log.h"
 #include "tests/fakes/slow_token_store.h"
 #include "tests/testing/status_matchers.h"
@@ -85,15 +85,15 @@ class CallFrameFixture : public ::testing::Test {
                                                    audit_, metrics_, clock_);
     node_frame_ = std::make_unique<latchkey::CallFrame>(
         node_options_, authenticator_, audit_, metrics_, clock_);
-    service_ = std::make_unique<latchkey::TokenBrokerService>(broker_, cluster_,
-                                                              *frame_);
+    provisioners_ = std::make_unique<ProvisionerSide>(
+        broker_, store_, policy_, cluster_, *frame_, clock_);
     node_service_ = std::make_unique<latchkey::NodeBootstrapService>(
         broker_, cluster_, *node_frame_);
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
                              &port);
-    builder.RegisterService(service_.get());
+    builder.RegisterService(&provisioners_->service());
     builder.RegisterService(node_service_.get());
     server_ = builder.BuildAndStart();
     ASSERT_NE(server_, nullptr);
@@ -150,7 +150,8 @@ class CallFrameFixture : public ::testing::Test {
   latchkey::LivePolicy policy_{latchkey::Policy({Rule()})};
   RecordingAuditLog audit_;
   latchkey::MisuseGuard misuse_{store_, policy_, audit_, clock_};
-  latchkey::TokenBroker broker_{{}, store_, policy_, misuse_, clock_};
+  latchkey::RecordIndex index_;
+  latchkey::TokenBroker broker_{{}, store_, policy_, misuse_, index_, clock_};
   latchkey::ClusterEndpoints cluster_{{"https://api.example"}, "pem", "test"};
   latchkey::BrokerMetrics metrics_;
   HeaderAuthenticator authenticator_;
@@ -158,7 +159,7 @@ class CallFrameFixture : public ::testing::Test {
   latchkey::CallFrame::Options node_options_;
   std::unique_ptr<latchkey::CallFrame> frame_;
   std::unique_ptr<latchkey::CallFrame> node_frame_;
-  std::unique_ptr<latchkey::TokenBrokerService> service_;
+  std::unique_ptr<ProvisionerSide> provisioners_;
   std::unique_ptr<latchkey::NodeBootstrapService> node_service_;
   std::unique_ptr<grpc::Server> server_;
   std::string endpoint_;

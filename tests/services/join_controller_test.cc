@@ -55,8 +55,8 @@ class JoinControllerTest : public JoinFixture {
     ASSERT_THAT(api_.Update(csr, "approval"), IsOk());
   }
 
-  RecordIndex index_;
-  TokenEvents events_{{}, api_};
+  latchkey::RecordIndex index_;
+  latchkey::TokenEvents events_{{}, api_};
   std::optional<JoinController> controller_;
 };
 

@@ -17,5 +17,5 @@ endforeach()
 
 foreach(name call_frame fairness grpc_status watch_tokens_call)
   latchkey_test(services/${name}_test.cc LABEL grpc
-    DEPS latchkey::services latchkey::broker_client latchkey::crypto)
+    DEPS latchkey::services latchkey::broker_client latchkey::crypto latchkey::fakes)
 endforeach()

@@ -117,9 +117,10 @@ class TokenEventsTest : public JoinFixture {
   struct Replica {
     explicit Replica(TokenEventsTest& test, TokenEvents::Options options)
         : events(options, test.api_),
-          approver({}, test.api_, test.store_, test.misuse_, test.clock_),
+          approver({}, test.api_, test.store_, test.misuse_, test.audit_,
+                   test.clock_),
           upkeep({.fetch_grace = absl::ZeroDuration()}, test.api_, test.store_,
-                 test.clock_),
+                 test.audit_, test.clock_),
           controller({}, test.api_, approver, upkeep, index, events,
                      test.clock_) {}
 

@@ -151,5 +151,38 @@ TEST_F(TokenUpkeepTest, AnApiThatDoesNotAnswerIsAskedAgain) {
   EXPECT_EQ(State(), TokenState::kReserved);
 }
 
+TEST_F(TokenUpkeepTest, WhatCannotBeRecordedIsNeitherReleasedNorSpent) {
+  IssueClaimed();
+  approver_.Decide(PostCsr("a", key_));
+  Csr failed = Get("a");
+  auto& condition = *failed.mutable_status()->add_conditions();
+  condition.set_type("Failed");
+  condition.set_status("True");
+  ASSERT_THAT(api_.Update(failed, "status"), IsOk());
+  audit_.Break(/*says_so=*/false);
+  EXPECT_EQ(Tend().kind, WorkResult::Kind::kRetry);
+  EXPECT_EQ(State(), TokenState::kReserved);
+  audit_.Mend();
+  Tend();
+  EXPECT_EQ(State(), TokenState::kActive);
+  const latchkey::AuditEvent released = audit_.events().back();
+  EXPECT_EQ(released.action, "token.release");
+  EXPECT_EQ(released.facts.at("csr_uid"), failed.metadata().uid());
+}
+
+TEST_F(TokenUpkeepTest, SpendingIsRecordedBeforeItIsDone) {
+  JoinUntilIssued();
+  AddNode("worker-1");
+  audit_.Break(/*says_so=*/false);
+  EXPECT_EQ(Tend().kind, WorkResult::Kind::kRetry);
+  EXPECT_EQ(State(), TokenState::kReserved);
+  audit_.Mend();
+  Tend();
+  EXPECT_EQ(State(), TokenState::kSpent);
+  const latchkey::AuditEvent spent = audit_.events().back();
+  EXPECT_EQ(spent.action, "token.spend");
+  EXPECT_EQ(spent.facts.at("certificate"), Record().certificate->fingerprint);
+}
+
 }  // namespace
 }  // namespace latchkey_testing

@@ -1,0 +1,45 @@
+// The service of the provisioners' port with everything that it asks, over a
+// store that a test gives, and a cluster that is empty but for that.
+
+#ifndef LATCHKEY_TESTS_FAKES_PROVISIONER_SIDE_H_
+#define LATCHKEY_TESTS_FAKES_PROVISIONER_SIDE_H_
+
+#include "services/call_frame.h"
+#include "services/fair_queue.h"
+#include "services/token_administration.h"
+#include "services/token_broker.h"
+#include "services/token_broker_service.h"
+#include "services/token_events.h"
+#include "services/watch_tokens_call.h"
+#include "tests/fakes/fake_kubernetes_client.h"
+
+namespace latchkey_testing {
+
+class ProvisionerSide {
+ public:
+  // All must outlive this.
+  ProvisionerSide(latchkey::TokenBroker& broker, latchkey::TokenStore& store,
+                  const latchkey::LivePolicy& policy,
+                  const latchkey::ClusterEndpoints& cluster,
+                  latchkey::CallFrame& frame, const latchkey::Clock& clock)
+      : api_(clock),
+        administration_(api_, store, policy, clock),
+        events_({}, api_),
+        watches_({}, events_, policy),
+        service_(broker, administration_, watches_, cluster, batch_queue_,
+                 frame) {}
+
+  latchkey::TokenBrokerService& service() { return service_; }
+
+ private:
+  FakeKubernetesClient api_;
+  latchkey::TokenAdministration administration_;
+  latchkey::TokenEvents events_;
+  latchkey::TokenWatches watches_;
+  latchkey::FairQueue batch_queue_{{.threads = 8}};
+  latchkey::TokenBrokerService service_;
+};
+
+}  // namespace latchkey_testing
+
+#endif  // LATCHKEY_TESTS_FAKES_PROVISIONER_SIDE_H_
