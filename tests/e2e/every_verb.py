@@ -109,7 +109,7 @@ def refusal(call):
 def request(node, **more):
     return api.IssueTokenRequest(
         scope=types.TokenScope(node_name=ARGS.node + node),
-        request_id=str(uuid.uuid4()), **more)
+        lifetime={"seconds": 600}, request_id=str(uuid.uuid4()), **more)
 
 
 def get(token_id):
@@ -166,7 +166,7 @@ def issue():
     check(first.token.state == types.TOKEN_STATE_ISSUED, "its state")
     code, reason, _, metadata = refusal(lambda: BROKER.IssueToken(
         api.IssueTokenRequest(
-            scope=types.TokenScope(node_name="not-" + ARGS.node)),
+            scope=types.TokenScope(node_name="not-" + ARGS.node + "a")),
         timeout=DEADLINE))
     check((code, reason) == (grpc.StatusCode.PERMISSION_DENIED,
                              "POLICY_DENIED"), "outside of the policy")

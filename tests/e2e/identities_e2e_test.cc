@@ -215,5 +215,65 @@ TEST_F(IdentitiesTest, WhatIsTakenBackIsRefusedWithinTheTimesOfThePage) {
   EXPECT_LT(absl::Now() - begun, absl::Seconds(120));
 }
 
+// Every RPC, from gRPC's Python, whichever way the caller proves who it is.
+TEST_F(IdentitiesTest,
+       EveryVerbWorksForEveryKindOfIdentityFromAnotherLanguage) {
+  if (RunProgram({"/usr/bin/python3", "-c", "import grpc"}, {},
+                 absl::Seconds(30))
+          .exit_code != 0) {
+    GTEST_SKIP() << "needs the Debian package python3-grpcio";
+  }
+  Kubectl({"create", "serviceaccount", "scaler"});
+  const auto broker = StartBrokerForBearers();
+  const IdentityFiles autoscaler =
+      pki().Save("autoscaler", pki().Client(kAutoscaler));
+  const std::string foreign_to_bearers = IdOf(IssueTicket(*broker, "worker-x"));
+  const auto bearers_own = IssueAs(*broker, TokenOf("scaler"));
+  ASSERT_THAT(bearers_own, IsOk());
+
+  struct Case {
+    const char* name;
+    std::vector<std::string> credential;
+    std::string foreign;
+  };
+  const TempDir dir;
+  const Case cases[] = {
+      {"certificate",
+       {"--certificate", autoscaler.certificate, "--key",
+        autoscaler.private_key},
+       bearers_own->token().id()},
+      {"service-account",
+       {"--token-file", dir.Write("sa", TokenOf("scaler"))},
+       foreign_to_bearers},
+      {"jwt",
+       {"--token-file", dir.Write("jwt", JwtOf(old_key_, {.issuer = "file"}))},
+       foreign_to_bearers},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    const std::string stubs = dir.File(std::string("stubs-") + c.name);
+    std::filesystem::create_directory(stubs);
+    std::vector<std::string> command = {"/usr/bin/python3",
+                                        LATCHKEY_SOURCE_DIR
+                                        "/tests/e2e/every_verb.py",
+                                        "--protos",
+                                        LATCHKEY_SOURCE_DIR "/proto",
+                                        "--stubs",
+                                        stubs,
+                                        "--target",
+                                        broker->provisioner_endpoint(),
+                                        "--ca",
+                                        pki().ca_file(),
+                                        "--node",
+                                        std::string("worker-") + c.name + "-",
+                                        "--foreign",
+                                        c.foreign};
+    command.insert(command.end(), c.credential.begin(), c.credential.end());
+    const ProgramResult done = RunProgram(command, {}, absl::Minutes(2));
+    EXPECT_EQ(done.exit_code, 0) << done.out << done.err;
+    EXPECT_THAT(done.out, ::testing::HasSubstr("strangers"));
+  }
+}
+
 }  // namespace
 }  // namespace latchkey_testing

@@ -19,6 +19,8 @@ endforeach()
 
 latchkey_test(e2e/identities_e2e_test.cc LABEL e2e TIMEOUT 600
   DEPS latchkey::join_testing latchkey::jwt_testing fmt::fmt)
+target_compile_definitions(e2e_identities_e2e_test
+  PRIVATE LATCHKEY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 latchkey_test(e2e/watch_e2e_test.cc LABEL e2e TIMEOUT 600
   DEPS latchkey::join_testing latchkey::services)
 latchkey_test(e2e/doctor_e2e_test.cc LABEL e2e TIMEOUT 600
