@@ -13,6 +13,8 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/time/time.h>
 
+#include "core/execution.h"
+
 namespace latchkey {
 
 class ABSL_LOCKABLE Mutex {
@@ -43,6 +45,10 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
 class CondVar {
  public:
   void Wait(Mutex& mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    if (Execution* const execution = Execution::Current()) {
+      execution->WaitFor(this, mutex.mutex_, absl::InfiniteDuration());
+      return;
+    }
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     condition_.wait(lock);
     lock.release();
@@ -50,6 +56,9 @@ class CondVar {
   // Returns false if `timeout` passed first. An infinite timeout is allowed.
   bool WaitFor(Mutex& mutex, absl::Duration timeout)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    if (Execution* const execution = Execution::Current()) {
+      return execution->WaitFor(this, mutex.mutex_, timeout);
+    }
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     // An hour at a time: adding a huge duration to now() would overflow.
     const auto bounded = std::min(timeout, absl::Hours(1));
@@ -59,8 +68,20 @@ class CondVar {
     lock.release();
     return signalled || bounded < timeout;
   }
-  void SignalOne() { condition_.notify_one(); }
-  void SignalAll() { condition_.notify_all(); }
+  void SignalOne() {
+    if (Execution* const execution = Execution::Current()) {
+      execution->Signal(this);
+    } else {
+      condition_.notify_one();
+    }
+  }
+  void SignalAll() {
+    if (Execution* const execution = Execution::Current()) {
+      execution->Signal(this);
+    } else {
+      condition_.notify_all();
+    }
+  }
 
  private:
   std::condition_variable condition_;

@@ -8,7 +8,7 @@ namespace latchkey {
 ThreadPool::ThreadPool(Options options) : options_(options) {}
 
 ThreadPool::~ThreadPool() {
-  std::vector<std::jthread> threads;
+  std::vector<Thread> threads;
   {
     const MutexLock lock(mutex_);
     stopping_ = true;

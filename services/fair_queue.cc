@@ -12,7 +12,7 @@ FairQueue::FairQueue(Options options)
                               : options.max_running_of_one) {}
 
 FairQueue::~FairQueue() {
-  std::vector<std::jthread> threads;
+  std::vector<Thread> threads;
   {
     const MutexLock lock(mutex_);
     stopping_ = true;

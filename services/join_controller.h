@@ -8,13 +8,13 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "clients/kubernetes/kubernetes_client.h"
 #include "clients/kubernetes/reflector.h"
 #include "core/clock.h"
 #include "core/mutex.h"
+#include "core/thread.h"
 #include "services/broker_metrics.h"
 #include "services/csr_approver.h"
 #include "services/record_index.h"
@@ -89,7 +89,7 @@ class JoinController {
   WorkerPool upkeep_pool_;
   Reflector<Csr, kubernetes::CertificateSigningRequestList> csrs_;
   Reflector<kubernetes::Secret, kubernetes::SecretList> records_;
-  std::vector<std::jthread> threads_;
+  std::vector<Thread> threads_;
 };
 
 }  // namespace latchkey

@@ -4,10 +4,10 @@
 #include <string>
 #include <utility>
 
-#include <absl/time/clock.h>
 #include <google/protobuf/message.h>
 
 #include "clients/kubernetes/envelope.h"
+#include "core/execution.h"
 #include "core/status_macros.h"
 #include "services/watched_objects.h"
 
@@ -31,18 +31,18 @@ class PastWatch {
         client_(client),
         what_(std::move(what)),
         stop_(std::move(stop)),
-        deadline_(absl::Now() + options.patience) {}
+        deadline_(ExecutionNow() + options.patience) {}
 
   absl::StatusOr<std::vector<Frame>> Collect(uint64_t from, uint64_t to) {
     at_ = from;
     while (at_ < to) {
       if (stop_.stop_requested()) return absl::CancelledError("stopped");
-      if (absl::Now() > deadline_) {
+      if (ExecutionNow() > deadline_) {
         return absl::DeadlineExceededError("the API server is behind");
       }
       LATCHKEY_RETURN_IF_ERROR(BringUpToDate());
       absl::Status end = WatchOnce(to);
-      if (absl::IsUnavailable(end) && at_ < to) absl::SleepFor(kPause);
+      if (absl::IsUnavailable(end) && at_ < to) ExecutionSleep(kPause);
       if (absl::IsUnavailable(end) || absl::IsDeadlineExceeded(end)) continue;
       LATCHKEY_RETURN_IF_ERROR(end);
     }

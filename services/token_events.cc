@@ -4,9 +4,9 @@
 #include <utility>
 
 #include <absl/status/status.h>
-#include <absl/time/clock.h>
 
 #include "clients/log/event_log.h"
+#include "core/execution.h"
 
 namespace latchkey {
 namespace {
@@ -35,22 +35,18 @@ const char* WhyMissed(const absl::Status& status) {
 
 TokenEvents::TokenEvents(Options options, KubernetesClient& client)
     : options_(options), client_(client), merge_(options.patience) {
-  teller_ =
-      std::jthread([this](const std::stop_token& stop) { TellReaders(stop); });
-  server_ = std::jthread(
-      [this](const std::stop_token& stop) { ServeRequests(stop); });
+  threads_.emplace_back([this] { TellReaders(stop_.get_token()); });
+  threads_.emplace_back([this] { ServeRequests(stop_.get_token()); });
 }
 
 TokenEvents::~TokenEvents() {
-  teller_.request_stop();
-  server_.request_stop();
+  stop_.request_stop();
   {
     const MutexLock lock(mutex_);
     wake_teller_.SignalAll();
     wake_server_.SignalAll();
   }
-  teller_.join();
-  server_.join();
+  threads_.clear();
 }
 
 void TokenEvents::Add(std::shared_ptr<Reader> reader) {
@@ -71,7 +67,7 @@ void TokenEvents::Remove(const Reader* reader) {
 void TokenEvents::Publish() {
   if (!ready()) return;
   std::vector<VersionedEvent> told;
-  merge_.Drain(absl::Now(), told, head_);
+  merge_.Drain(ExecutionNow(), told, head_);
   for (VersionedEvent& event : told) {
     ring_bytes_ += BytesOf(*event.event);
     ring_.push_back(std::move(event));
@@ -231,7 +227,7 @@ TokenEvents::News TokenEvents::NextLive(Position& position) {
     return {.kind = News::Kind::kEvent, .event = event.event, .gap = {}};
   }
   const bool ahead = !head_.Covers(position.cut_);
-  const absl::Time now = absl::Now();
+  const absl::Time now = ExecutionNow();
   position.ahead_since_ =
       ahead ? std::min(position.ahead_since_, now) : absl::InfiniteFuture();
   if (now - position.ahead_since_ > options_.max_ahead) {
@@ -252,22 +248,22 @@ TokenEvents::News TokenEvents::Gap(Position& position, std::string why) {
 }
 
 void TokenEvents::TellReaders(const std::stop_token& stop) {
-  absl::Time next_tick = absl::Now() + options_.tick;
+  absl::Time next_tick = ExecutionNow() + options_.tick;
   while (!stop.stop_requested()) {
     std::vector<std::shared_ptr<Reader>> readers;
     bool news = false;
     bool tick = false;
     {
       const MutexLock lock(mutex_);
-      while (!stop.stop_requested() && !news_ && absl::Now() < next_tick) {
-        const absl::Duration left = next_tick - absl::Now();
+      while (!stop.stop_requested() && !news_ && ExecutionNow() < next_tick) {
+        const absl::Duration left = next_tick - ExecutionNow();
         wake_teller_.WaitFor(
             mutex_, merge_.holding() ? std::min(left, kHoldingTick) : left);
         if (merge_.holding()) Publish();
       }
       news = std::exchange(news_, false);
-      tick = absl::Now() >= next_tick;
-      if (tick) next_tick = absl::Now() + options_.tick;
+      tick = ExecutionNow() >= next_tick;
+      if (tick) next_tick = ExecutionNow() + options_.tick;
       readers.reserve(readers_.size());
       for (const auto& [key, reader] : readers_) readers.push_back(reader);
     }

@@ -22,13 +22,13 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include <absl/time/time.h>
 
 #include "clients/kubernetes/kubernetes_client.h"
 #include "core/mutex.h"
+#include "core/thread.h"
 #include "services/event_merge.h"
 #include "services/missed_events.h"
 #include "services/token_event.h"
@@ -182,8 +182,8 @@ class TokenEvents {
       ABSL_GUARDED_BY(mutex_);
   bool news_ ABSL_GUARDED_BY(mutex_) = false;
 
-  std::jthread teller_;
-  std::jthread server_;
+  std::stop_source stop_;
+  std::vector<Thread> threads_;
 };
 
 }  // namespace latchkey

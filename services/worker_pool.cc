@@ -1,18 +1,18 @@
 #include "services/worker_pool.h"
 
 #include <algorithm>
-#include <random>
 #include <utility>
+
+#include "core/execution.h"
 
 namespace latchkey {
 namespace {
 
 constexpr absl::Duration kMaxAsked = absl::Seconds(30);
 
-// Spreads retries of many brokers; nothing depends on it being unpredictable.
+// Spreads retries of many brokers.
 absl::Duration Jittered(absl::Duration delay) {
-  thread_local std::minstd_rand generator{std::random_device{}()};
-  return delay * std::uniform_real_distribution<double>(1.0, 2.0)(generator);
+  return delay * (1 + DrawFraction());
 }
 
 }  // namespace

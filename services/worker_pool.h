@@ -7,11 +7,11 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "core/clock.h"
 #include "core/mutex.h"
+#include "core/thread.h"
 #include "services/work_schedule.h"
 
 namespace latchkey {
@@ -73,7 +73,7 @@ class WorkerPool {
   // Retries in a row, of items that had any.
   std::map<WorkSchedule::Item, int> attempts_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<std::jthread> threads_;
+  std::vector<Thread> threads_;
 };
 
 }  // namespace latchkey

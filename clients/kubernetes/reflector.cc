@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <optional>
-#include <random>
 #include <stop_token>
-
-#include <absl/time/clock.h>
 
 #include "clients/kubernetes/envelope.h"
 #include "clients/kubernetes/object_meta.h"
 #include "clients/log/event_log.h"
+#include "core/execution.h"
 #include "core/mutex.h"
 #include "core/refusal.h"
 #include "core/status_macros.h"
@@ -41,15 +39,13 @@ class Backoff {
         RetryAfterOf(error).value_or(absl::ZeroDuration()), kLongestAsked);
     const absl::Duration base = std::max(next_, asked);
     next_ = std::min(2 * next_, last_);
-    return base + base * std::uniform_real_distribution<>(0, 1)(random_);
+    return base + base * DrawFraction();
   }
 
  private:
   const absl::Duration first_;
   const absl::Duration last_;
   absl::Duration next_;
-  // Spreads the attempts of many processes; no secret depends on it.
-  std::minstd_rand random_{std::random_device()()};
 };
 
 }  // namespace
@@ -126,7 +122,7 @@ absl::StatusOr<std::string> ReflectorLoop::State::ListPages(int64_t page_size) {
 bool ReflectorLoop::State::Watch(std::string version) {
   bool ever_worked = false;
   while (!stopped()) {
-    const absl::Time opened = absl::Now();
+    const absl::Time opened = ExecutionNow();
     int events = 0;
     auto watch =
         client.WatchObjects(resource, {.name_space = options.name_space,
@@ -141,7 +137,7 @@ bool ReflectorLoop::State::Watch(std::string version) {
       end = Follow(**watch, version, events);
     }
     const bool worked =
-        watch.ok() && (events > 0 || absl::Now() - opened > kShortestWatch);
+        watch.ok() && (events > 0 || ExecutionNow() - opened > kShortestWatch);
     ever_worked |= worked;
     if (worked) backoff.Reset();
     if (end.code() == absl::StatusCode::kOutOfRange) break;
@@ -172,10 +168,10 @@ void ReflectorLoop::State::Pause(const absl::Status& error) {
   LogEvent(LogLevel::kWarning, "list or watch failed",
            {{"resource", std::string(resource.plural)},
             {"status", error.ToString()}});
-  const absl::Time until = absl::Now() + backoff.Next(error);
+  const absl::Time until = ExecutionNow() + backoff.Next(error);
   const MutexLock lock(mutex);
   while (!stopped()) {
-    const absl::Duration left = until - absl::Now();
+    const absl::Duration left = until - ExecutionNow();
     if (left <= absl::ZeroDuration()) return;
     stopping.WaitFor(mutex, left);
   }

@@ -1,24 +1,16 @@
 #include "clients/kubernetes/retrying_kubernetes_client.h"
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
-#include <absl/time/clock.h>
-
 #include "clients/http/http_status.h"
+#include "core/execution.h"
 #include "core/refusal.h"
 
 namespace latchkey {
 namespace {
 
 using ::google::protobuf::Message;
-
-// Only spreads attempts; no secret depends on it.
-double DrawFraction() {
-  thread_local std::minstd_rand generator{std::random_device()()};
-  return std::uniform_real_distribution<>(0, 1)(generator);
-}
 
 bool IsTransient(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
@@ -30,7 +22,7 @@ bool IsTransient(const absl::Status& status) {
 RetryingKubernetesClient::RetryingKubernetesClient(KubernetesClient& inner,
                                                    Options options)
     : inner_(inner), options_(std::move(options)) {
-  if (options_.sleep == nullptr) options_.sleep = absl::SleepFor;
+  if (options_.sleep == nullptr) options_.sleep = ExecutionSleep;
   if (options_.random == nullptr) options_.random = DrawFraction;
 }
 
@@ -39,7 +31,7 @@ absl::Status RetryingKubernetesClient::Retry(
   absl::Duration backoff = options_.first_backoff;
   // Waits are counted as they are asked for: tests do not really sleep.
   absl::Duration waited = absl::ZeroDuration();
-  const absl::Time begin = absl::Now();
+  const absl::Time begin = ExecutionNow();
   for (int attempt = 1;; ++attempt) {
     absl::Status status = request();
     const bool not_done = absl::IsResourceExhausted(status) ||
@@ -50,7 +42,7 @@ absl::Status RetryingKubernetesClient::Retry(
     const absl::Duration least =
         std::max(backoff, RetryAfterOf(status).value_or(absl::ZeroDuration()));
     const absl::Duration wait = least * (1 + options_.random() / 2);
-    const absl::Duration elapsed = std::max(waited, absl::Now() - begin);
+    const absl::Duration elapsed = std::max(waited, ExecutionNow() - begin);
     if (elapsed + wait > options_.max_elapsed) return status;
     options_.sleep(wait);
     waited += wait;

@@ -15,6 +15,7 @@
 #include <absl/strings/escaping.h>
 #include <fmt/format.h>
 
+#include "clients/files/durable_file.h"
 #include "clients/files/read_file.h"
 #include "clients/node/node_certificate.h"
 #include "core/config_reader.h"
@@ -176,9 +177,11 @@ absl::StatusOr<Certificate> NodeFiles::FindCredential(
   return certificate;
 }
 
-absl::StatusOr<FileLock> NodeFiles::TryLock() {
+absl::StatusOr<std::shared_ptr<void>> NodeFiles::TryLock() {
   LATCHKEY_RETURN_IF_ERROR(EnsureDirectory(paths_.cert_dir));
-  return FileLock::TryAcquire(InCertDir(kLock));
+  LATCHKEY_ASSIGN_OR_RETURN(FileLock lock,
+                            FileLock::TryAcquire(InCertDir(kLock)));
+  return std::make_shared<FileLock>(std::move(lock));
 }
 
 absl::Status NodeFiles::Prepare() {

@@ -14,6 +14,7 @@
 #ifndef LATCHKEY_CLIENTS_NODE_NODE_FILES_H_
 #define LATCHKEY_CLIENTS_NODE_NODE_FILES_H_
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -21,7 +22,7 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
-#include "clients/files/durable_file.h"
+#include "clients/node/node_store.h"
 #include "crypto/certificate.h"
 #include "crypto/private_key.h"
 
@@ -34,48 +35,21 @@ struct NodeFilePaths {
   std::string ca_file = "/etc/kubernetes/pki/ca.crt";
 };
 
-// A credential that the cluster issued, and how to use it.
-struct NodeCredential {
-  std::string certificates_pem;  // the node's own first
-  PrivateKey key;
-  std::string api_server;
-  std::string ca_pem;
-};
-
-// Methods that write want the lock to be held. Not safe for concurrent use.
-class NodeFiles {
+class NodeFiles final : public NodeStore {
  public:
   explicit NodeFiles(NodeFilePaths paths);
 
-  // The certificate of the credential that a kubelet would use, if it fits the
-  // node, with the reach of CheckNodeCertificate, and the kubeconfig leads to
-  // it. kNotFound otherwise, saying what is missing. Writes nothing.
   absl::StatusOr<Certificate> FindCredential(std::string_view node_name,
-                                             absl::Time now) const;
-
-  // kUnavailable if another process holds the lock. Makes CERT_DIR.
-  absl::StatusOr<FileLock> TryLock();
-
-  // Makes the folders, and sees to it that Install() will not fail for reasons
-  // that can be known before: better than to fail with the certificate in hand.
-  // Removes what killed runs left. kFailedPrecondition if something that is not
-  // ours stands in the way.
-  absl::Status Prepare();
-
-  // Ends a run that was killed near its end: if everything but the link is in
-  // place, swaps the link and answers like FindCredential.
+                                             absl::Time now) const override;
+  // Makes CERT_DIR.
+  absl::StatusOr<std::shared_ptr<void>> TryLock() override;
+  absl::Status Prepare() override;
   absl::StatusOr<Certificate> Recover(std::string_view node_name,
-                                      absl::Time now);
-
-  // The key that an earlier run made, or a new one of `type`, which is on disk
-  // for good before this returns. kFailedPrecondition if the file is there and
-  // holds no key: it is never replaced, since its key may be bound to a ticket.
-  absl::StatusOr<PrivateKey> LoadOrCreateKey(KeyType type);
-
-  // Puts `credential` in place; the file is named after `now`. Repeatable. Then
-  // the key file is gone, as the kubelet does with its own: the key lives on in
-  // the credential, and the next join makes a new one.
-  absl::Status Install(const NodeCredential& credential, absl::Time now);
+                                      absl::Time now) override;
+  absl::StatusOr<PrivateKey> LoadOrCreateKey(KeyType type) override;
+  // The file is named after `now`. Repeatable.
+  absl::Status Install(const NodeCredential& credential,
+                       absl::Time now) override;
 
   const NodeFilePaths& paths() const { return paths_; }
 

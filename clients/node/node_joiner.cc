@@ -101,7 +101,7 @@ class NodeJoiner::Attempt {
   absl::StatusOr<JoinResult> Run();
 
  private:
-  absl::StatusOr<FileLock> Lock();
+  absl::StatusOr<std::shared_ptr<void>> Lock();
   absl::StatusOr<BootstrapGrant> Claim(const std::string& csr_pem);
   absl::StatusOr<Csr> Ask(ClusterSession& session, const PrivateKey& key,
                           Csr csr);
@@ -149,7 +149,7 @@ absl::StatusOr<JoinResult> NodeJoiner::Attempt::Run() {
   if (found.ok()) {
     return JoinResult{JoinResult::Kind::kAlreadyJoined, *std::move(found)};
   }
-  LATCHKEY_ASSIGN_OR_RETURN(const FileLock lock, Lock());
+  LATCHKEY_ASSIGN_OR_RETURN(const std::shared_ptr<void> lock, Lock());
   LATCHKEY_RETURN_IF_ERROR(with_.files.Prepare());
   found = with_.files.FindCredential(plan_.node_name, with_.clock.Now());
   if (!found.ok()) {
@@ -228,7 +228,7 @@ absl::Status NodeJoiner::Attempt::Prove(const ApiServerLogin& login) {
   }
 }
 
-absl::StatusOr<FileLock> NodeJoiner::Attempt::Lock() {
+absl::StatusOr<std::shared_ptr<void>> NodeJoiner::Attempt::Lock() {
   bool told = false;
   while (true) {
     auto lock = with_.files.TryLock();

@@ -29,7 +29,7 @@
 
 #include "clients/node/broker_client.h"
 #include "clients/node/cluster_session.h"
-#include "clients/node/node_files.h"
+#include "clients/node/node_store.h"
 #include "clients/pace/pace.h"
 #include "core/clock.h"
 #include "core/ticket.h"
@@ -68,7 +68,7 @@ class NodeJoiner {
   struct Collaborators {
     BrokerClient* broker;
     KubernetesClientFactory api_servers;
-    NodeFiles& files;
+    NodeStore& files;
     const Clock& clock;
     Pace& pace;
     std::function<void(const JoinProgress&)> on_progress;

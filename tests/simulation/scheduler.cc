@@ -1,0 +1,241 @@
+#include "tests/simulation/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace latchkey_testing {
+
+using latchkey::Execution;
+
+// Stacks are shared by the fibers that come after one another; OpenSSL and
+// protobuf need some room.
+constexpr size_t kStackBytes = size_t{256} << 10;
+
+struct Scheduler::Fiber {
+  Group group = 0;
+  std::function<void()> body;
+  boost::context::fiber context;
+  bool ended = false;
+  bool waiting = false;  // in waiters_ or sleepers_
+  bool signalled = false;
+};
+
+class Scheduler::Handle final : public Execution::Task {
+ public:
+  Handle(Scheduler& scheduler, FiberPtr fiber)
+      : scheduler_(scheduler), fiber_(std::move(fiber)) {}
+  void Join() override {
+    while (!fiber_->ended && !scheduler_.unwinding_ &&
+           scheduler_.running_ != nullptr) {
+      scheduler_.Await(fiber_.get(), absl::InfiniteDuration());
+    }
+  }
+
+ private:
+  Scheduler& scheduler_;
+  const FiberPtr fiber_;
+};
+
+Scheduler::Scheduler(uint64_t seed, absl::Time start)
+    : now_(start), generator_(seed), stacks_(kStackBytes) {
+  SetCurrent(this);
+}
+
+Scheduler::~Scheduler() {
+  KillAll();
+  SetCurrent(nullptr);
+}
+
+void Scheduler::KillAll() {
+  while (!fibers_.empty()) Kill(fibers_.back()->group);
+}
+
+Scheduler::FiberPtr Scheduler::Make(Group group, std::function<void()> body) {
+  auto fiber = std::make_shared<Fiber>();
+  fiber->group = group;
+  fiber->body = std::move(body);
+  Fiber* const self = fiber.get();
+  fiber->context = boost::context::fiber(
+      std::allocator_arg, stacks_, [this, self](boost::context::fiber&& back) {
+        back_ = std::move(back);
+        self->body();
+        return std::move(back_);
+      });
+  fibers_.push_back(fiber);
+  ready_.push_back(fiber);
+  return fiber;
+}
+
+void Scheduler::Spawn(Group group, std::function<void()> body) {
+  Make(group, std::move(body));
+}
+
+std::shared_ptr<Execution::Task> Scheduler::Start(std::function<void()> body) {
+  return std::make_shared<Handle>(*this, Make(CurrentGroup(), std::move(body)));
+}
+
+Scheduler::Group Scheduler::CurrentGroup() const {
+  if (starting_ != 0 || running_ == nullptr) return starting_;
+  return running_->group;
+}
+
+void Scheduler::StartIn(Group group, const std::function<void()>& work) {
+  starting_ = group;
+  work();
+  starting_ = 0;
+}
+
+void Scheduler::Kill(Group group) {
+  const auto dying = [&](const FiberPtr& fiber) {
+    return fiber->group == group;
+  };
+  std::vector<FiberPtr> killed;
+  std::copy_if(fibers_.begin(), fibers_.end(), std::back_inserter(killed),
+               dying);
+  std::erase_if(fibers_, dying);
+  std::erase_if(ready_, dying);
+  for (const FiberPtr& fiber : killed) StopWaiting(fiber);
+  frozen_.erase(group);
+  unwinding_ = true;
+  for (const FiberPtr& fiber : killed) {
+    fiber->context = boost::context::fiber();
+    fiber->body = nullptr;
+    fiber->ended = true;
+  }
+  unwinding_ = false;
+  for (const FiberPtr& fiber : killed) Signal(fiber.get());
+}
+
+void Scheduler::SetFrozen(Group group, bool frozen) {
+  if (frozen) {
+    frozen_.insert(group);
+  } else {
+    frozen_.erase(group);
+  }
+}
+
+bool Scheduler::Alive(Group group) const {
+  return std::any_of(
+      fibers_.begin(), fibers_.end(),
+      [&](const FiberPtr& fiber) { return fiber->group == group; });
+}
+
+void Scheduler::Run(absl::Time until, const std::function<bool()>& done) {
+  while (!done()) {
+    FiberPtr next = TakeReady();
+    if (next == nullptr) {
+      if (!PassTime(until)) return;
+      continue;
+    }
+    Resume(next);
+  }
+}
+
+Scheduler::FiberPtr Scheduler::TakeReady() {
+  size_t candidates = ready_.size();
+  while (candidates > 0) {
+    const size_t chosen = Below(candidates);
+    std::swap(ready_[chosen], ready_[candidates - 1]);
+    if (!frozen_.contains(ready_[candidates - 1]->group)) {
+      FiberPtr fiber = ready_[candidates - 1];
+      ready_.erase(ready_.begin() + static_cast<ptrdiff_t>(candidates) - 1);
+      return fiber;
+    }
+    --candidates;
+  }
+  return nullptr;
+}
+
+bool Scheduler::PassTime(absl::Time until) {
+  if (sleepers_.empty()) return false;
+  const absl::Time next = sleepers_.begin()->first;
+  if (next > until) return false;
+  now_ = std::max(now_, next);
+  while (!sleepers_.empty() && sleepers_.begin()->first <= now_) {
+    const FiberPtr fiber = sleepers_.begin()->second;
+    StopWaiting(fiber);
+    ready_.push_back(fiber);
+  }
+  return true;
+}
+
+void Scheduler::Resume(const FiberPtr& fiber) {
+  ++turns_;
+  running_ = fiber;
+  fiber->context = std::move(fiber->context).resume();
+  running_ = nullptr;
+  if (fiber->context) return;
+  fiber->ended = true;
+  fiber->body = nullptr;
+  std::erase(fibers_, fiber);
+  Signal(fiber.get());
+}
+
+void Scheduler::Park() { back_ = std::move(back_).resume(); }
+
+void Scheduler::StopWaiting(const FiberPtr& fiber) {
+  if (!fiber->waiting) return;
+  fiber->waiting = false;
+  std::erase_if(sleepers_,
+                [&](const auto& entry) { return entry.second == fiber; });
+  std::erase_if(waiters_,
+                [&](const auto& entry) { return entry.second == fiber; });
+}
+
+void Scheduler::Yield() {
+  if (unwinding_ || running_ == nullptr) return;
+  ready_.push_back(running_);
+  Park();
+}
+
+bool Scheduler::Await(const void* condition, absl::Duration timeout) {
+  if (unwinding_ || running_ == nullptr) return true;
+  const FiberPtr self = running_;
+  self->waiting = true;
+  self->signalled = false;
+  if (condition != nullptr) waiters_.emplace(condition, self);
+  if (timeout < absl::InfiniteDuration()) {
+    sleepers_.emplace(now_ + std::max(timeout, absl::ZeroDuration()), self);
+  }
+  Park();
+  return self->signalled;
+}
+
+bool Scheduler::WaitFor(const void* condition, std::mutex& mutex,
+                        absl::Duration timeout) {
+  mutex.unlock();
+  bool signalled = true;
+  try {
+    signalled = Await(condition, timeout);
+  } catch (...) {
+    mutex.lock();  // a killed fiber's guards let it go once more
+    throw;
+  }
+  mutex.lock();
+  return signalled;
+}
+
+void Scheduler::Signal(const void* condition) {
+  std::vector<FiberPtr> woken;
+  const auto [begin, end] = waiters_.equal_range(condition);
+  for (auto it = begin; it != end; ++it) woken.push_back(it->second);
+  for (const FiberPtr& fiber : woken) {
+    StopWaiting(fiber);
+    fiber->signalled = true;
+    ready_.push_back(fiber);
+  }
+}
+
+void Scheduler::Sleep(absl::Duration duration) { Await(nullptr, duration); }
+
+uint64_t Scheduler::Below(uint64_t bound) { return generator_() % bound; }
+
+double Scheduler::Fraction() {
+  return static_cast<double>(generator_() >> 11) * 0x1.0p-53;
+}
+
+bool Scheduler::Chance(double probability) {
+  return probability > 0 && Fraction() < probability;
+}
+
+}  // namespace latchkey_testing
