@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "clients/node/api_server_client.h"
+#include "clients/node/node_files.h"
 #include "clients/node/node_joiner.h"
 #include "core/status_macros.h"
 

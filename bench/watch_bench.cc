@@ -26,7 +26,7 @@ using latchkey::v1::WatchTokensResponse;
 // Each connection takes 128 streams, and each caller may have 256.
 constexpr int kWatchers = 5000;
 constexpr int kOfOneCaller = 125;
-constexpr int kCallers = kWatchers / kOfOneCaller;
+constexpr int kWatchCallers = kWatchers / kOfOneCaller;
 constexpr absl::Duration kIdle = absl::Seconds(3);
 constexpr std::chrono::seconds kOpenTime(120);
 
@@ -77,7 +77,7 @@ std::string CallerName(int number) {
 
 std::string RuleForCallers() {
   std::string rule = "  - name: watchers\n    provisioners:\n";
-  for (int i = 0; i < kCallers; ++i) {
+  for (int i = 0; i < kWatchCallers; ++i) {
     rule += fmt::format("      - spiffe_id: {}\n", CallerName(i));
   }
   return rule + "    allow:\n      node_names: [\"watched-*\"]\n";
@@ -87,7 +87,7 @@ std::string RuleForCallers() {
 class Audience {
  public:
   explicit Audience(const Site& site) {
-    for (int i = 0; i < kCallers; ++i) {
+    for (int i = 0; i < kWatchCallers; ++i) {
       stubs_.push_back(
           TokenBroker::NewStub(site.ProvisionerChannel(CallerName(i))));
       for (int j = 0; j < kOfOneCaller; ++j) {
@@ -137,7 +137,7 @@ absl::Status BenchWatch(Report& report) {
   report.AddCondition(
       "watch", fmt::format("{} streams on {} connections of as many callers; "
                            "latchkeyd had {:.0f} MiB without them",
-                           kWatchers, kCallers, before));
+                           kWatchers, kWatchCallers, before));
   report.Add({.name = fmt::format("watch: latchkeyd, {} idle", kWatchers),
               .unit = "MiB",
               .measured = idle,

@@ -9,6 +9,7 @@
 
 #include <gmock/gmock.h>
 
+#include "clients/node/node_files.h"
 #include "core/reasons.h"
 #include "core/refusal.h"
 #include "crypto/certificate_request.h"
