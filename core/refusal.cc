@@ -3,6 +3,9 @@
 #include <utility>
 
 #include <absl/strings/cord.h>
+#include <fmt/format.h>
+
+#include "core/reasons.h"
 
 namespace latchkey {
 namespace {
@@ -49,6 +52,12 @@ absl::Status Refuse(absl::StatusCode code, std::string_view reason,
     status.SetPayload(kMetadataUrl, absl::Cord(EncodePairs(metadata)));
   }
   return status;
+}
+
+absl::Status InvalidField(std::string_view field, std::string_view message) {
+  return Refuse(absl::StatusCode::kInvalidArgument, reason::kInvalidField,
+                fmt::format("{}: {}", field, message),
+                {{"field", std::string(field)}});
 }
 
 std::string ReasonOf(const absl::Status& status) {

@@ -23,6 +23,10 @@ absl::Status Refuse(absl::StatusCode code, std::string_view reason,
                     std::string_view message,
                     const RefusalMetadata& metadata = {});
 
+// INVALID_FIELD (kInvalidArgument): what is wrong with a field of a request,
+// which the message and the metadata "field" name.
+absl::Status InvalidField(std::string_view field, std::string_view message);
+
 // The reason of a refusal; empty if `status` has none.
 std::string ReasonOf(const absl::Status& status);
 RefusalMetadata MetadataOf(const absl::Status& status);

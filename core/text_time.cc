@@ -35,6 +35,10 @@ bool HasRfc3339Form(std::string_view text) {
 
 }  // namespace
 
+absl::Time WholeSeconds(absl::Time time) {
+  return absl::FromUnixSeconds(absl::ToUnixSeconds(time));
+}
+
 std::string FormatRfc3339(absl::Time time) {
   return absl::FormatTime("%E4Y-%m-%d%ET%H:%M:%SZ", time, absl::UTCTimeZone());
 }

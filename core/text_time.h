@@ -12,6 +12,9 @@
 
 namespace latchkey {
 
+// `time` without its fraction of a second: what the stores and the API keep.
+absl::Time WholeSeconds(absl::Time time);
+
 // RFC 3339 in UTC with whole seconds, as kubeadm writes `expiration`:
 // 2026-01-02T15:04:05Z. Fractions are cut off.
 std::string FormatRfc3339(absl::Time time);

@@ -6,7 +6,6 @@
 #include <absl/strings/ascii.h>
 #include <fmt/format.h>
 
-#include "core/reasons.h"
 #include "core/refusal.h"
 
 namespace latchkey {
@@ -35,11 +34,10 @@ absl::Status ValidateLabels(const TokenLabels& labels) {
                (label.second.empty() || IsLabelText(label.second));
       });
   if (valid) return absl::OkStatus();
-  return Refuse(
-      absl::StatusCode::kInvalidArgument, reason::kInvalidField,
-      "labels: at most 16; keys of 1 to 63 characters of [A-Za-z0-9._-] that "
-      "begin and end with a letter or digit, values the same or empty",
-      {{"field", "labels"}});
+  return InvalidField(
+      "labels",
+      "at most 16; keys of 1 to 63 characters of [A-Za-z0-9._-] that "
+      "begin and end with a letter or digit, values the same or empty");
 }
 
 std::string FormatLabels(const TokenLabels& labels) {

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "core/node_name.h"
-#include "core/reasons.h"
 #include "core/refusal.h"
 
 namespace latchkey {
@@ -14,10 +13,9 @@ namespace {
 
 constexpr size_t kMaxGroups = 16;
 
-absl::Status InvalidField(std::string_view field, std::string_view message) {
-  return Refuse(absl::StatusCode::kInvalidArgument, reason::kInvalidField,
-                fmt::format("scope.{}: {}", field, message),
-                {{"field", fmt::format("scope.{}", field)}});
+absl::Status InvalidScopeField(std::string_view field,
+                               std::string_view message) {
+  return InvalidField(fmt::format("scope.{}", field), message);
 }
 
 }  // namespace
@@ -40,33 +38,36 @@ bool IsKeyDigest(std::string_view text) {
 
 absl::Status ValidateScope(const TokenScope& scope) {
   if (absl::Status status = ValidateNodeName(scope.node_name); !status.ok()) {
-    return InvalidField("node_name", std::string(status.message()));
+    return InvalidScopeField("node_name", std::string(status.message()));
   }
   if (scope.groups.size() > kMaxGroups) {
-    return InvalidField("groups", fmt::format("at most {} groups", kMaxGroups));
+    return InvalidScopeField("groups",
+                             fmt::format("at most {} groups", kMaxGroups));
   }
   for (const std::string& group : scope.groups) {
     if (!IsBootstrapGroup(group)) {
-      return InvalidField("groups",
-                          "each group matches "
-                          "system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]");
+      return InvalidScopeField(
+          "groups",
+          "each group matches "
+          "system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]");
     }
   }
   if (std::set(scope.groups.begin(), scope.groups.end()).size() !=
       scope.groups.size()) {
-    return InvalidField("groups", "a group is named twice");
+    return InvalidScopeField("groups", "a group is named twice");
   }
   if (scope.max_certificate_lifetime.has_value()) {
     const absl::Duration lifetime = *scope.max_certificate_lifetime;
     if (lifetime < kMinCertificateLifetime ||
         lifetime > kMaxCertificateLifetime ||
         lifetime != absl::Trunc(lifetime, absl::Seconds(1))) {
-      return InvalidField("max_certificate_lifetime",
-                          "from 10 minutes to 1 year, in whole seconds");
+      return InvalidScopeField("max_certificate_lifetime",
+                               "from 10 minutes to 1 year, in whole seconds");
     }
   }
   if (scope.key_digest.has_value() && !IsKeyDigest(*scope.key_digest)) {
-    return InvalidField("public_key_sha256", "a SHA-256 digest of 32 bytes");
+    return InvalidScopeField("public_key_sha256",
+                             "a SHA-256 digest of 32 bytes");
   }
   return absl::OkStatus();
 }

@@ -38,6 +38,19 @@ std::string HexEncode(std::string_view bytes) {
   return text;
 }
 
+std::string HexDecode(std::string_view digits) {
+  if (digits.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
+    return "";
+  }
+  const auto value = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+  std::string bytes;
+  for (size_t i = 0; i + 1 < digits.size(); i += 2) {
+    bytes.push_back(
+        static_cast<char>(value(digits[i]) * 16 + value(digits[i + 1])));
+  }
+  return bytes;
+}
+
 std::string DigestOfParts(std::string_view domain,
                           std::initializer_list<std::string_view> parts) {
   Sha256Stream stream;

@@ -17,6 +17,8 @@ std::string Sha256Hex(std::string_view bytes);
 
 // Lower-case hexadecimal digits.
 std::string HexEncode(std::string_view bytes);
+// The bytes of such digits; empty if that is not what they are.
+std::string HexDecode(std::string_view digits);
 
 // SHA-256, in hexadecimal, of parts that are told apart: each is hashed with
 // its length in front, so ("ab", "c") and ("a", "bc") differ. `domain` names

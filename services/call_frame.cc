@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <random>
 #include <utility>
 
 #include <absl/time/clock.h>
@@ -10,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "clients/log/event_log.h"
+#include "core/execution.h"
 #include "core/reasons.h"
 #include "core/refusal.h"
 #include "services/grpc_status.h"
@@ -23,8 +23,7 @@ constexpr absl::Duration kOverloadPause = absl::Seconds(1);
 // From `delay` to twice that: callers that were refused together must not come
 // back together.
 absl::Duration WithJitter(absl::Duration delay) {
-  thread_local std::minstd_rand random{std::random_device()()};
-  return delay + delay * std::uniform_real_distribution<>(0, 1)(random);
+  return delay + delay * DrawFraction();
 }
 
 absl::Status Overloaded() {

@@ -11,6 +11,7 @@
 #include "core/reasons.h"
 #include "core/refusal.h"
 #include "core/status_macros.h"
+#include "core/text_time.h"
 #include "services/csr_rules.h"
 #include "storage/advance.h"
 
@@ -96,11 +97,10 @@ CsrApprover::Verdict CsrApprover::JudgeAgainst(
   } else {
     // Whether the record would take this CSR, asked before the question about
     // the Node, which costs a round trip; and asked again by the write below.
-    const Reservation reservation{
-        .csr_name = csr.metadata().name(),
-        .csr_uid = csr.metadata().uid(),
-        .key_digest = *key,
-        .time = absl::FromUnixSeconds(absl::ToUnixSeconds(clock_.Now()))};
+    const Reservation reservation{.csr_name = csr.metadata().name(),
+                                  .csr_uid = csr.metadata().uid(),
+                                  .key_digest = *key,
+                                  .time = WholeSeconds(clock_.Now())};
     const auto reserve = [&](const TokenRecord& at) {
       return Reserve(at, reservation, clock_.Now());
     };

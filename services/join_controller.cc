@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "clients/log/event_log.h"
-#include "services/watched_objects.h"
+#include "services/watch_targets.h"
 
 namespace latchkey {
 namespace {
@@ -15,7 +15,7 @@ WorkSchedule::Item ItemOf(const TokenId& id) {
   return {.group = id.text(), .key = id.text()};
 }
 
-ReflectorLoop::Options OptionsFor(WatchedObjects what) {
+ReflectorLoop::Options OptionsFor(WatchTarget what) {
   return {.name_space = std::move(what.name_space),
           .label_selector = std::move(what.label_selector),
           .field_selector = std::move(what.field_selector)};

@@ -9,7 +9,7 @@
 #include "clients/kubernetes/envelope.h"
 #include "core/execution.h"
 #include "core/status_macros.h"
-#include "services/watched_objects.h"
+#include "services/watch_targets.h"
 
 namespace latchkey {
 namespace {
@@ -26,7 +26,7 @@ struct Frame {
 class PastWatch {
  public:
   PastWatch(const MissedEventsOptions& options, KubernetesClient& client,
-            WatchedObjects what, std::stop_token stop)
+            WatchTarget what, std::stop_token stop)
       : options_(options),
         client_(client),
         what_(std::move(what)),
@@ -106,7 +106,7 @@ class PastWatch {
 
   const MissedEventsOptions options_;
   KubernetesClient& client_;
-  const WatchedObjects what_;
+  const WatchTarget what_;
   const std::stop_token stop_;
   const absl::Time deadline_;
   uint64_t at_ = 0;

@@ -6,6 +6,7 @@
 
 #include "clients/log/event_log.h"
 #include "core/refusal.h"
+#include "core/text_time.h"
 #include "crypto/random.h"
 #include "storage/advance.h"
 
@@ -31,8 +32,7 @@ void MisuseGuard::Report(const TokenRecord& token, const absl::Status& refusal,
   // What goes on is a refusal, and a revocation: neither is left undone because
   // it cannot be recorded.
   audit_.Record(event).IgnoreError();
-  const absl::Time now =
-      absl::FromUnixSeconds(absl::ToUnixSeconds(clock_.Now()));
+  const absl::Time now = WholeSeconds(clock_.Now());
   if (!freeze) {
     const Misuse misuse{
         .reason = ReasonOf(refusal), .by = std::string(where), .time = now};

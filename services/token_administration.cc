@@ -29,16 +29,6 @@ constexpr int kMaxPagesOfARevocation = 200;
 constexpr size_t kBindingLength = 32;
 constexpr size_t kMaxPageTokenLength = 1024;
 
-absl::Time WholeSeconds(absl::Time time) {
-  return absl::FromUnixSeconds(absl::ToUnixSeconds(time));
-}
-
-absl::Status InvalidField(std::string_view field, std::string_view message) {
-  return Refuse(absl::StatusCode::kInvalidArgument, reason::kInvalidField,
-                fmt::format("{}: {}", field, message),
-                {{"field", std::string(field)}});
-}
-
 absl::Status Unknown() {
   return Refuse(absl::StatusCode::kNotFound, reason::kTokenUnknown,
                 "no such token, or not one that you may see");

@@ -11,6 +11,7 @@
 #include "core/reasons.h"
 #include "core/refusal.h"
 #include "core/status_macros.h"
+#include "core/text_time.h"
 #include "crypto/digest.h"
 #include "crypto/random.h"
 #include "services/csr_rules.h"
@@ -26,16 +27,6 @@ constexpr size_t kMaxRequestIdLength = 64;
 constexpr int kMaxProbes = 6;
 // Tries to settle one write whose outcome is unknown.
 constexpr int kMaxTries = 3;
-
-absl::Time WholeSeconds(absl::Time time) {
-  return absl::FromUnixSeconds(absl::ToUnixSeconds(time));
-}
-
-absl::Status InvalidField(std::string_view field, std::string_view message) {
-  return Refuse(absl::StatusCode::kInvalidArgument, reason::kInvalidField,
-                fmt::format("{}: {}", field, message),
-                {{"field", std::string(field)}});
-}
 
 absl::Status ValidateRequest(const IssueRequest& request) {
   LATCHKEY_RETURN_IF_ERROR(ValidateScope(request.scope));
@@ -112,6 +103,19 @@ struct TokenBroker::Mint {
     return *TokenId::Parse(text);
   }
 
+  // What its record says whether it is written or not.
+  TokenRecord RecordAt(int probe, absl::Time now) const {
+    TokenRecord record{.id = IdOfProbe(probe)};
+    record.delivery = delivery;
+    record.scope = grant.scope;
+    record.provisioner = provisioner;
+    record.provisioner_kind = provisioner_kind;
+    record.labels = labels;
+    record.rule = grant.rule;
+    record.expire_time = WholeSeconds(now) + grant.lifetime;
+    return record;
+  }
+
   // The ticket of this request for a record with `salt`. Whoever repeats the
   // request gets the same ticket, and it takes both halves to make it: the
   // salt, which only the Secret has, and the request_id, which it has not.
@@ -158,15 +162,7 @@ absl::StatusOr<IssuedToken> TokenBroker::Issue(const Identity& caller,
 }
 
 IssuedToken TokenBroker::Preview(const Mint& mint) const {
-  TokenRecord record{.id = mint.IdOfProbe(0)};
-  record.delivery = mint.delivery;
-  record.scope = mint.grant.scope;
-  record.provisioner = mint.provisioner;
-  record.provisioner_kind = mint.provisioner_kind;
-  record.labels = mint.labels;
-  record.rule = mint.grant.rule;
-  record.expire_time = WholeSeconds(clock_.Now()) + mint.grant.lifetime;
-  return IssuedToken{.record = std::move(record), .ticket = {}, .token = {}};
+  return {.record = mint.RecordAt(0, clock_.Now()), .ticket = {}, .token = {}};
 }
 
 absl::StatusOr<IssuedToken> TokenBroker::MintWithinQuota(const Mint& mint,
@@ -204,22 +200,15 @@ absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(
   absl::Status last = absl::InternalError("every token id probed is taken");
   int tries = 0;
   for (int probe = 0; probe < kMaxProbes && tries < kMaxTries;) {
-    TokenRecord record{.id = mint.IdOfProbe(probe)};
+    TokenRecord record = mint.RecordAt(probe, clock_.Now());
     const bool by_ticket = mint.delivery == Delivery::kTicket;
     record.state = by_ticket ? TokenState::kIssued : TokenState::kActive;
     record.secret = RandomBase36(BootstrapToken::kSecretLength);
-    record.delivery = mint.delivery;
-    record.scope = mint.grant.scope;
     record.groups = {options_.token_group};
     record.groups.insert(record.groups.end(), record.scope.groups.begin(),
                          record.scope.groups.end());
-    record.provisioner = mint.provisioner;
-    record.provisioner_kind = mint.provisioner_kind;
-    record.labels = mint.labels;
-    record.rule = mint.grant.rule;
     record.request_key = mint.request_key;
     record.request_digest = mint.request_digest;
-    record.expire_time = WholeSeconds(clock_.Now()) + mint.grant.lifetime;
     IssuedToken issued{.record = record, .ticket = {}, .token = {}};
     if (by_ticket) {
       record.ticket_salt = RandomBase36(Ticket::kSecretLength);

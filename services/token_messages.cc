@@ -26,12 +26,6 @@ constexpr int64_t kMaxTimestamp = 253'402'300'799;
 // Names come from certificates and tokens; longer ones are nobody's.
 constexpr size_t kMaxIdentityName = 4096;
 
-absl::Status InvalidField(std::string_view field, std::string_view message) {
-  return Refuse(absl::StatusCode::kInvalidArgument, reason::kInvalidField,
-                fmt::format("{}: {}", field, message),
-                {{"field", std::string(field)}});
-}
-
 absl::StatusOr<absl::Duration> FromMessage(
     std::string_view field, const google::protobuf::Duration& message) {
   if (message.seconds() < 0 || message.seconds() > kMaxSeconds ||
@@ -59,20 +53,6 @@ absl::StatusOr<TokenScope> FromMessage(const v1::TokenScope& message) {
   }
   scope.allow_node_replacement = message.allow_node_replacement();
   return scope;
-}
-
-// Nothing, if that is not what it is: a record can be altered.
-std::string HexDecode(std::string_view digits) {
-  if (digits.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
-    return "";
-  }
-  const auto value = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  std::string bytes;
-  for (size_t i = 0; i + 1 < digits.size(); i += 2) {
-    bytes.push_back(
-        static_cast<char>(value(digits[i]) * 16 + value(digits[i + 1])));
-  }
-  return bytes;
 }
 
 v1::TokenState ToMessage(TokenState state) {

@@ -9,6 +9,7 @@
 
 #include "clients/log/event_log.h"
 #include "core/refusal.h"
+#include "core/text_time.h"
 #include "crypto/certificate.h"
 #include "crypto/random.h"
 #include "services/csr_rules.h"
@@ -154,7 +155,7 @@ WorkResult TokenUpkeep::SpendOn(const StoredToken& token,
               .serial = "",
               .not_after = token.record.expire_time};
   }
-  bought.time = absl::FromUnixSeconds(absl::ToUnixSeconds(clock_.Now()));
+  bought.time = WholeSeconds(clock_.Now());
   AuditEvent event = EventOf("token.spend", token);
   event.facts["certificate"] = bought.fingerprint;
   if (const absl::Status recorded = audit_.Record(event); !recorded.ok()) {

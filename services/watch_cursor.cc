@@ -6,7 +6,6 @@
 #include <absl/status/status.h>
 #include <fmt/format.h>
 
-#include "core/reasons.h"
 #include "core/refusal.h"
 #include "crypto/digest.h"
 
@@ -52,9 +51,7 @@ absl::StatusOr<EventCut> ParseCursor(std::string_view text) {
     // Byte for byte, so that one cut is one text.
     if (csrs.has_value() && FormatCursor(cut) == text) return cut;
   }
-  return Refuse(absl::StatusCode::kInvalidArgument, reason::kInvalidField,
-                "cursor: not one that WatchTokens gave out",
-                {{"field", "cursor"}});
+  return InvalidField("cursor", "not one that WatchTokens gave out");
 }
 
 }  // namespace latchkey

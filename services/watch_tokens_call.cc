@@ -255,14 +255,6 @@ absl::Status TokenWatches::Begin(const StreamPtr& stream,
   return absl::OkStatus();
 }
 
-WatchReactor* TokenWatches::Open(const Identity& caller,
-                                 const v1::WatchTokensRequest& request) {
-  const StreamPtr stream = Prepare(request);
-  const absl::Status begun = Begin(stream, caller);
-  if (!begun.ok()) Refuse(stream, ToGrpcStatus(begun));
-  return ReactorOf(stream);
-}
-
 absl::Status TokenWatches::Enter(const std::shared_ptr<Stream>& stream,
                                  const std::string& caller) {
   const MutexLock lock(mutex_);

@@ -49,22 +49,16 @@ class TokenWatches {
   void Refuse(const StreamPtr& stream, const grpc::Status& status);
 
   // Begins the stream for `caller`. An error, and Refuse() is to follow:
-  //   INVALID_FIELD (kInvalidArgument), POLICY_DENIED, TOO_MANY_WATCHES,
-  //   BROKER_STOPPING as below; kCancelled if the caller is gone already
-  absl::Status Begin(const StreamPtr& stream, const Identity& caller);
-
-  // All of these at once: begins a stream for `caller`. It ends with
-  //   INVALID_FIELD (kInvalidArgument) at once
-  //   POLICY_DENIED (kPermissionDenied) when no rule is for the caller any
-  //   more:
-  //     what it may see is judged by the policy as it is at each event
-  //   TOO_MANY_WATCHES (kResourceExhausted) at once
-  //   BROKER_STOPPING (kUnavailable) at Stop()
-  // and when the caller cancels it. Events and cursors are those of
-  // WatchTokensResponse; Progress comes at the start and with each tick of
+  //   INVALID_FIELD (kInvalidArgument), TOO_MANY_WATCHES (kResourceExhausted)
+  //   POLICY_DENIED (kPermissionDenied) if no rule is for the caller
+  //   BROKER_STOPPING (kUnavailable) after Stop()
+  //   kCancelled if the caller is gone already
+  // Once begun, it ends when the caller cancels it, at Stop(), and with
+  // POLICY_DENIED when no rule is for the caller any more: what it may see is
+  // judged by the policy as it is at each event. Events and cursors are those
+  // of WatchTokensResponse; Progress comes at the start and with each tick of
   // TokenEvents.
-  WatchReactor* Open(const Identity& caller,
-                     const v1::WatchTokensRequest& request);
+  absl::Status Begin(const StreamPtr& stream, const Identity& caller);
 
   // Ends all streams, and refuses new ones from now on. Returns at once.
   void Stop();

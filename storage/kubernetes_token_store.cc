@@ -61,8 +61,7 @@ absl::StatusOr<TokenPage> KubernetesTokenStore::List(const TokenQuery& query) {
                   "list again");
   }
   if (absl::IsInvalidArgument(secrets.status()) && !query.page_token.empty()) {
-    return Refuse(absl::StatusCode::kInvalidArgument, reason::kInvalidField,
-                  "page_token: not of a listing", {{"field", "page_token"}});
+    return InvalidField("page_token", "not of a listing");
   }
   LATCHKEY_RETURN_IF_ERROR(secrets.status());
   TokenPage page{.tokens = {},

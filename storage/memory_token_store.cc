@@ -10,6 +10,7 @@
 #include "core/reasons.h"
 #include "core/refusal.h"
 #include "core/status_macros.h"
+#include "core/text_time.h"
 
 namespace latchkey {
 namespace {
@@ -23,8 +24,7 @@ absl::Status ParsePageToken(const std::string& text, uint64_t* listing,
     const auto second = std::from_chars(first.ptr + 1, end, *offset);
     if (second.ec == std::errc() && second.ptr == end) return absl::OkStatus();
   }
-  return Refuse(absl::StatusCode::kInvalidArgument, reason::kInvalidField,
-                "page_token: not of a listing", {{"field", "page_token"}});
+  return InvalidField("page_token", "not of a listing");
 }
 
 }  // namespace
@@ -39,8 +39,7 @@ absl::StatusOr<StoredToken> MemoryTokenStore::Insert(
                                                  .uid = "uid-" + version,
                                                  .origin = {}});
   if (!inserted) return absl::AlreadyExistsError("the token id is in use");
-  it->second.record.create_time =
-      absl::FromUnixSeconds(absl::ToUnixSeconds(clock_.Now()));
+  it->second.record.create_time = WholeSeconds(clock_.Now());
   return it->second;
 }
 

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "clients/ctl/filter_flags.h"
+#include "clients/ctl/output_flag.h"
 #include "clients/ctl/token_text.h"
 #include "core/status_macros.h"
 #include "core/text_time.h"
@@ -62,11 +63,7 @@ void AddExtendCommand(CLI::App& app, CommandContext& context) {
                       "so long from now: 90s, 15m, 1h30m");
   how_long.add_option("--until", flags->until, "up to this time");
   how_long.require_option(1);
-  command
-      .add_option("-o,--output", flags->output,
-                  "table (default), json, yaml, name")
-      ->check(CLI::IsMember({"table", "json", "yaml", "name"}))
-      ->group("Output");
+  AddOutputFlag(command, flags->output);
   command.callback([&context, flags] {
     context.run = [&context, flags] { return Extend(context, *flags); };
   });

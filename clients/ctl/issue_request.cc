@@ -8,6 +8,7 @@
 #include "core/status_macros.h"
 #include "core/text_time.h"
 #include "core/token_scope.h"
+#include "crypto/digest.h"
 
 namespace latchkey {
 namespace {
@@ -30,12 +31,7 @@ absl::StatusOr<std::string> DigestBytes(const std::string& digits) {
   if (!IsKeyDigest(digits)) {
     return BadField("public-key-sha256", "64 lower-case hexadecimal digits");
   }
-  std::string bytes;
-  for (size_t i = 0; i < digits.size(); i += 2) {
-    bytes.push_back(
-        static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16)));
-  }
-  return bytes;
+  return HexDecode(digits);
 }
 
 void AppendWords(const std::string& text, std::vector<std::string>& words) {

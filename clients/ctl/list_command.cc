@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "clients/ctl/filter_flags.h"
+#include "clients/ctl/output_flag.h"
 #include "clients/ctl/token_text.h"
 #include "core/status_macros.h"
 
@@ -68,11 +69,7 @@ void AddListCommand(CLI::App& app, CommandContext& context) {
                   "no more than so many (default: all)")
       ->check(CLI::PositiveNumber)
       ->group("Output");
-  command
-      .add_option("-o,--output", flags->output,
-                  "table (default), json, yaml, name")
-      ->check(CLI::IsMember({"table", "json", "yaml", "name"}))
-      ->group("Output");
+  AddOutputFlag(command, flags->output);
   command.callback([&context, flags] {
     context.run = [&context, flags] { return List(context, *flags); };
   });

@@ -9,6 +9,7 @@
 
 #include "clients/ctl/cures.h"
 #include "clients/ctl/filter_flags.h"
+#include "clients/ctl/output_flag.h"
 #include "clients/ctl/token_text.h"
 #include "core/refusal.h"
 #include "core/status_macros.h"
@@ -177,11 +178,7 @@ void AddRevokeCommand(CLI::App& app, CommandContext& context) {
                 "show what would be cut off, and revoke nothing")
       ->group("Asking");
   command.add_flag("--yes", flags->yes, "do not ask")->group("Asking");
-  command
-      .add_option("-o,--output", flags->output,
-                  "table (default), json, yaml, name")
-      ->check(CLI::IsMember({"table", "json", "yaml", "name"}))
-      ->group("Output");
+  AddOutputFlag(command, flags->output);
   command.callback([&context, flags] {
     context.run = [&context, flags] { return Revoke(context, *flags); };
   });

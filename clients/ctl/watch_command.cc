@@ -11,6 +11,7 @@
 #include "clients/ctl/cures.h"
 #include "clients/ctl/data_tree.h"
 #include "clients/ctl/filter_flags.h"
+#include "clients/ctl/output_flag.h"
 #include "clients/ctl/token_text.h"
 #include "clients/files/durable_file.h"
 #include "clients/files/read_file.h"
@@ -215,11 +216,7 @@ void AddWatchCommand(CLI::App& app, CommandContext& context) {
                   "keep the cursor in this file, and begin after it. An event "
                   "may be told twice if this program is killed, never missed")
       ->group("Where to begin");
-  command
-      .add_option("-o,--output", flags->output,
-                  "table (default), json, yaml, name")
-      ->check(CLI::IsMember({"table", "json", "yaml", "name"}))
-      ->group("Output");
+  AddOutputFlag(command, flags->output);
   command.callback([&context, flags] {
     context.run = [&context, flags] { return Watch(context, *flags); };
   });

@@ -13,6 +13,7 @@
 #include "clients/broker/grpc_error.h"
 #include "core/reasons.h"
 #include "latchkey/v1/token_broker.grpc.pb.h"
+#include "services/grpc_status.h"
 #include "services/watch_cursor.h"
 #include "tests/storage/records.h"
 #include "tests/testing/status_matchers.h"
@@ -67,12 +68,14 @@ class Service final : public v1::TokenBroker::CallbackService {
   WatchReactor* WatchTokens(grpc::CallbackServerContext* context,
                             const v1::WatchTokensRequest* request) override {
     const auto name = context->client_metadata().find("caller");
-    return watches_.Open(
-        {.name = std::string(name->second.data(), name->second.size()),
-         .attributes = {{"common_name",
-                         {std::string(name->second.data(),
-                                      name->second.size())}}}},
-        *request);
+    const auto stream = watches_.Prepare(*request);
+    const absl::Status begun = watches_.Begin(
+        stream, {.name = std::string(name->second.data(), name->second.size()),
+                 .attributes = {{"common_name",
+                                 {std::string(name->second.data(),
+                                              name->second.size())}}}});
+    if (!begun.ok()) watches_.Refuse(stream, ToGrpcStatus(begun));
+    return TokenWatches::ReactorOf(stream);
   }
 
  private:

@@ -1,7 +1,7 @@
 // What Latchkey watches: one place for the selectors.
 
-#ifndef LATCHKEY_SERVICES_WATCHED_OBJECTS_H_
-#define LATCHKEY_SERVICES_WATCHED_OBJECTS_H_
+#ifndef LATCHKEY_SERVICES_WATCH_TARGETS_H_
+#define LATCHKEY_SERVICES_WATCH_TARGETS_H_
 
 #include <string>
 
@@ -11,21 +11,21 @@
 
 namespace latchkey {
 
-struct WatchedObjects {
+struct WatchTarget {
   Resource resource;
   std::string name_space;
   std::string label_selector;
   std::string field_selector;
 };
 
-inline WatchedObjects WatchedRecords() {
+inline WatchTarget WatchedRecords() {
   return {.resource = kSecrets,
           .name_space = std::string(kTokenNamespace),
           .label_selector = std::string(kTokenLabelSelector),
           .field_selector = std::string(kTokenFieldSelector)};
 }
 
-inline WatchedObjects WatchedCsrs() {
+inline WatchTarget WatchedCsrs() {
   return {
       .resource = kCertificateSigningRequests,
       .name_space = {},
@@ -35,4 +35,4 @@ inline WatchedObjects WatchedCsrs() {
 
 }  // namespace latchkey
 
-#endif  // LATCHKEY_SERVICES_WATCHED_OBJECTS_H_
+#endif  // LATCHKEY_SERVICES_WATCH_TARGETS_H_
