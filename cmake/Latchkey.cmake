@@ -24,15 +24,15 @@ function(latchkey_program name)
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 endfunction()
 
-# latchkey_test(<source> [LABEL label] DEPS...)
+# latchkey_test(<source> [LABEL label] [WAITS] DEPS...)
 #
 # One test program a test file, named after its path. LABEL is unit (the
 # default), grpc (crosses gRPC's threads, left out under TSan) or e2e (needs
 # the real control plane). An e2e program is one CTest test, since its cases
-# share one control plane, and runs alone, after the quick ones (COST); the
-# others are one CTest test a case.
+# share one control plane, and runs alone, after the quick ones (COST), unless it
+# mostly WAITS; the others are one CTest test a case.
 function(latchkey_test source)
-  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "DEPS;SOURCES" ${ARGN})
+  cmake_parse_arguments(ARG "WAITS" "LABEL;TIMEOUT" "DEPS;SOURCES" ${ARGN})
   if(NOT ARG_LABEL)
     set(ARG_LABEL unit)
   endif()
@@ -46,8 +46,11 @@ function(latchkey_test source)
                         GTest::gmock_main latchkey_warnings)
   if(ARG_LABEL STREQUAL "e2e")
     add_test(NAME ${target} COMMAND ${target})
-    set_tests_properties(${target} PROPERTIES LABELS e2e RUN_SERIAL ON COST -1
+    set_tests_properties(${target} PROPERTIES LABELS e2e COST -1
                          TIMEOUT ${ARG_TIMEOUT})
+    if(NOT ARG_WAITS)
+      set_tests_properties(${target} PROPERTIES RUN_SERIAL ON)
+    endif()
   else()
     gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60
                          PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT})

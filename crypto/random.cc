@@ -21,10 +21,13 @@ void FillWithRandomBytes(unsigned char* bytes, size_t count) {
   }
 }
 
+// For any of our secrets at once: the generator costs by the call.
+using RandomBlock = std::array<unsigned char, 128>;
+
 // `length` characters from the bytes of blocks that `next_block` makes.
 template <typename NextBlock>
 std::string SampleFromBlocks(size_t length, NextBlock next_block) {
-  Sha256Stream::Digest block;
+  decltype(next_block()) block;
   size_t used = block.size();
   std::string text = SampleBase36(length, [&]() -> uint8_t {
     if (used == block.size()) {
@@ -47,7 +50,7 @@ std::string RandomBytes(size_t count) {
 
 SecretString RandomBase36(size_t length) {
   std::string text = SampleFromBlocks(length, [] {
-    Sha256Stream::Digest block;
+    RandomBlock block;
     FillWithRandomBytes(block.data(), block.size());
     return block;
   });

@@ -20,7 +20,7 @@ class Sha256Stream {
 
   Sha256Stream() : context_(EVP_MD_CTX_new()) {
     Check(context_ != nullptr &&
-          EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);
+          EVP_DigestInit_ex(context_.get(), Algorithm(), nullptr) == 1);
   }
 
   void Add(std::string_view bytes) {
@@ -51,6 +51,14 @@ class Sha256Stream {
   }
 
  private:
+  // Looked up once: EVP_sha256() makes OpenSSL search its providers at each
+  // digest.
+  static const EVP_MD* Algorithm() {
+    static const EVP_MD* const algorithm =
+        EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    Check(algorithm != nullptr);
+    return algorithm;
+  }
   static void Check(bool ok) {
     if (!ok) DieOfOpensslError("SHA-256 failed");
   }

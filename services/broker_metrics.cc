@@ -102,6 +102,28 @@ struct BrokerMetrics::Series {
   Family<Gauge>& records =
       Level("latchkey_records", "Token records in the cluster, by state.");
 
+  // The series of calls that end so, found once: prometheus-cpp would hash the
+  // labels at every call.
+  struct EndedRpc {
+    Counter* count;
+    Histogram* seconds;
+  };
+  EndedRpc Ended(std::string_view rpc, absl::StatusCode code) {
+    const MutexLock lock(rpcs_mutex);
+    const auto known = ended_rpcs.find({rpc, code});
+    if (known != ended_rpcs.end()) return known->second;
+    const std::string name(rpc);
+    const EndedRpc found = {
+        &rpcs.Add({{"rpc", name}, {"code", absl::StatusCodeToString(code)}}),
+        &rpc_seconds.Add({{"rpc", name}}, CallBuckets())};
+    ended_rpcs.emplace(std::pair(rpc, code), found);
+    return found;
+  }
+  Mutex rpcs_mutex;
+  // Its keys are of RpcDeclaration::metric, which stays.
+  std::map<std::pair<std::string_view, absl::StatusCode>, EndedRpc> ended_rpcs
+      ABSL_GUARDED_BY(rpcs_mutex);
+
   Mutex mutex;
   std::vector<std::function<void(BrokerMetrics&)>> updates
       ABSL_GUARDED_BY(mutex);
@@ -124,11 +146,9 @@ BrokerMetrics::~BrokerMetrics() = default;
 
 void BrokerMetrics::RpcEnded(std::string_view rpc, absl::StatusCode code,
                              std::string_view reason, absl::Duration took) {
-  const std::string name(rpc);
-  series_->rpcs.Add({{"rpc", name}, {"code", absl::StatusCodeToString(code)}})
-      .Increment();
-  series_->rpc_seconds.Add({{"rpc", name}}, CallBuckets())
-      .Observe(absl::ToDoubleSeconds(took));
+  const Series::EndedRpc ended = series_->Ended(rpc, code);
+  ended.count->Increment();
+  ended.seconds->Observe(absl::ToDoubleSeconds(took));
   if (!reason.empty()) {
     series_->refusals.Add({{"reason", std::string(reason)}}).Increment();
   }

@@ -40,6 +40,7 @@ bool FairQueue::TrySubmit(std::string_view caller, std::function<void()> task) {
     line->second.tasks.push_back(std::move(task));
     ++waiting_;
     TakeTurn(line);
+    if (!ShouldWake()) return true;
   }
   wake_.SignalOne();
   return true;
@@ -60,6 +61,12 @@ bool FairQueue::HasThread() {
     }
   }
   return !threads_.empty();
+}
+
+bool FairQueue::ShouldWake() {
+  if (waking_ || sleeping_ == 0 || turns_.empty()) return false;
+  waking_ = true;
+  return true;
 }
 
 void FairQueue::TakeTurn(LinePtr line) {
@@ -101,16 +108,22 @@ void FairQueue::End(LinePtr line) {
 void FairQueue::RunTasks() {
   while (true) {
     std::pair<LinePtr, std::function<void()>> next;
+    bool wake = false;
     {
       const MutexLock lock(mutex_);
       while (turns_.empty() && !(stopping_ && waiting_ == 0)) {
+        ++sleeping_;
         wake_.Wait(mutex_);
+        --sleeping_;
+        waking_ = false;
       }
       if (turns_.empty()) return;
       next = Begin();
       // Those that wait for the last task to be taken may go home.
       if (stopping_ && waiting_ == 0) wake_.SignalAll();
+      wake = ShouldWake();
     }
+    if (wake) wake_.SignalOne();
     next.second();
     next.second = nullptr;  // what it holds goes while the thread still counts
                             // as busy

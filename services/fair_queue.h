@@ -61,6 +61,10 @@ class FairQueue {
   using LinePtr = Lines::iterator;
 
   void RunTasks();
+  // A task is there and a thread sleeps. One is woken at a time, and wakes the
+  // next when it has a task and sees another: under load, threads that come
+  // back from a task take what is there, and nobody is woken in vain.
+  bool ShouldWake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Puts the line among those that take turns, if it may have a thread.
   void TakeTurn(LinePtr line) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -78,6 +82,9 @@ class FairQueue {
   std::deque<LinePtr> turns_ ABSL_GUARDED_BY(mutex_);
   size_t waiting_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t busy_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t sleeping_ ABSL_GUARDED_BY(mutex_) = 0;
+  // A thread was signalled, and has not come yet.
+  bool waking_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Thread> threads_ ABSL_GUARDED_BY(mutex_);
 };

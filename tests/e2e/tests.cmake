@@ -11,9 +11,12 @@ latchkey_program(latchkeyd-with-faults
 add_dependencies(latchkey_join_testing
   latchkeyd latchkeyd-with-faults latchkeyctl latchkey-join)
 
-foreach(name audit demo join refusals races faults killed_join kubelet expiry
-             secrets token_verbs)
+foreach(name audit demo join refusals races faults killed_join kubelet secrets)
   latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e TIMEOUT 600
+    DEPS latchkey::join_testing)
+endforeach()
+foreach(name expiry token_verbs)
+  latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e WAITS TIMEOUT 600
     DEPS latchkey::join_testing)
 endforeach()
 
@@ -23,7 +26,7 @@ target_compile_definitions(e2e_identities_e2e_test
   PRIVATE LATCHKEY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 latchkey_test(e2e/watch_e2e_test.cc LABEL e2e TIMEOUT 600
   DEPS latchkey::join_testing latchkey::services)
-latchkey_test(e2e/doctor_e2e_test.cc LABEL e2e TIMEOUT 600
+latchkey_test(e2e/doctor_e2e_test.cc LABEL e2e WAITS TIMEOUT 600
   DEPS latchkey::doctor latchkey::crypto latchkey::kubernetes
        latchkey::control_plane_testing fmt::fmt)
 add_dependencies(e2e_doctor_e2e_test latchkeyctl)
