@@ -4,6 +4,8 @@ endforeach()
 
 latchkey_test(clients/broker/repeated_call_test.cc DEPS latchkey::broker_client)
 latchkey_test(clients/pace/pace_test.cc DEPS latchkey::pace)
+latchkey_test(clients/process/process_hardening_test.cc
+              DEPS latchkey::process fmt::fmt)
 
 foreach(name curl_status http_status)
   latchkey_test(clients/http/${name}_test.cc DEPS latchkey::http)

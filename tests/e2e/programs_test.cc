@@ -2,6 +2,7 @@
 // configuration, and how they end.
 
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <string>
 
@@ -95,6 +96,12 @@ class ProgramsTest : public ::testing::Test {
     return latchkey::FromGrpcStatus(
         latchkey::v1::TokenBroker::NewStub(Channel("provisioner_port"))
             ->IssueToken(&context, request, &response));
+  }
+  static std::string Ticket() {
+    const auto ticket = latchkey::Ticket::FromSecret(
+        latchkey::TokenId::Parse("abc123").value(),
+        latchkey::SecretString(std::string(32, 'x')));
+    return std::string(ticket->text().Reveal());
   }
   bool Logs(const std::string& event) const {
     return ReadFile(dir_.File("log")).find("\"event\":\"" + event + "\"") !=
@@ -248,24 +255,55 @@ TEST_F(ProgramsTest, HostileClaimsGetAnErrorEach) {
   EXPECT_THAT(Claim("lk1_", ""), ReasonIs(latchkey::reason::kTicketMalformed));
   EXPECT_THAT(Claim(std::string(50'000, 'a'), ""),
               ReasonIs(latchkey::reason::kTicketMalformed));
-  const std::string ticket = std::string(
-      latchkey::Ticket::FromSecret(latchkey::TokenId::Parse("abc123").value(),
-                                   latchkey::SecretString(std::string(32, 'x')))
-          ->text()
-          .Reveal());
   for (const std::string& csr :
        {std::string(), pem, pem + pem, std::string("\0\xff", 2),
         pem + std::string(40'000, 'A')}) {
-    EXPECT_THAT(Claim(ticket, csr), ReasonIs(latchkey::reason::kCsrMalformed));
+    EXPECT_THAT(Claim(Ticket(), csr),
+                ReasonIs(latchkey::reason::kCsrMalformed));
   }
-  EXPECT_THAT(Claim(ticket, std::string(1 << 20, 'A')),
+  EXPECT_THAT(Claim(Ticket(), std::string(1 << 20, 'A')),
               StatusIs(absl::StatusCode::kResourceExhausted))
       << "more than a claim can need is not even read";
-  EXPECT_THAT(Claim(ticket, std::string(8 << 20, 'A'), GRPC_COMPRESS_GZIP),
+  EXPECT_THAT(Claim(Ticket(), std::string(8 << 20, 'A'), GRPC_COMPRESS_GZIP),
               StatusIs(absl::StatusCode::kUnimplemented))
       << "nor is it inflated";
   broker->Signal(SIGTERM);
   EXPECT_EQ(broker->AwaitExit(absl::Seconds(20)), 0);
+}
+
+// What HardenProcess() does can be read of a process that runs.
+bool IsHardened(pid_t pid) {
+  return ReadFile(fmt::format("/proc/{}/status", pid)).find("Umask:\t0077\n") !=
+             std::string::npos &&
+         ::testing::Matches(
+             ::testing::ContainsRegex("Max core file size +0 +0 "))(
+             ReadFile(fmt::format("/proc/{}/limits", pid)));
+}
+
+TEST_F(ProgramsTest, EachKeepsItsMemoryAndItsFilesToItself) {
+  const auto broker = StartBroker();
+  EXPECT_TRUE(IsHardened(broker->pid()));
+  // The other two wait: one for a writer, the other for a broker.
+  const std::string log = dir_.File("audit.log");
+  ASSERT_EQ(mkfifo(log.c_str(), 0600), 0);
+  const auto ctl = ChildProcess::Start(
+      {BuiltProgram("latchkeyctl"), "audit", "verify", log});
+  ASSERT_THAT(ctl, IsOk());
+  EXPECT_TRUE(WaitUntil([&] { return IsHardened((*ctl)->pid()); }));
+  const auto join = ChildProcess::Start(
+      {BuiltProgram("latchkey-join"), "--config",
+       dir_.Write("join.yaml",
+                  fmt::format("broker: {{endpoint: \"127.0.0.1:1\", ca_file: "
+                              "{}}}\nticket_file: {}\noutput: {{cert_dir: "
+                              "{}}}\n",
+                              pki_.ca_file(), dir_.Write("ticket", Ticket()),
+                              dir_.File("pki")))},
+      {.stderr_path = dir_.File("join.log")});
+  ASSERT_THAT(join, IsOk());
+  EXPECT_TRUE(WaitUntil([&] { return IsHardened((*join)->pid()); }));
+  // Neither heeds the end of its input.
+  (*ctl)->Signal(SIGKILL);
+  (*join)->Signal(SIGKILL);
 }
 
 TEST_F(ProgramsTest, TheOthersSayWhatIsWrongToo) {
