@@ -1,7 +1,5 @@
 #include "clients/http/curl_exchange.h"
 
-#include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include <fmt/format.h>
@@ -9,34 +7,6 @@
 #include "clients/http/curl_status.h"
 
 namespace latchkey {
-namespace {
-
-std::string_view Trim(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const size_t begin = text.find_first_not_of(kBlank);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
-
-std::string LowerCase(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
-// "HTTP/1.1 200 OK", "HTTP/2 200".
-int StatusInLine(std::string_view line) {
-  const size_t space = line.find(' ');
-  if (space == std::string_view::npos) return 0;
-  const std::string_view digits = line.substr(space + 1);
-  int status = 0;
-  std::from_chars(digits.data(), digits.data() + digits.size(), status);
-  return status;
-}
-
-}  // namespace
 
 CurlHeaderLines::~CurlHeaderLines() {
   for (std::string& line : lines_) Wipe(line);
@@ -144,28 +114,10 @@ int CurlExchange::BeforeSendingCallback(void* self, char* /*remote_ip*/,
 }
 
 bool CurlExchange::TakeHeaderLine(std::string_view line) {
-  head_bytes_ += line.size();
-  if (head_bytes_ > kMaxHeadBytes) {
-    too_large_ = true;
-    return false;
-  }
-  if (head_complete_) return true;  // trailers; nobody needs them
-  if (line.starts_with("HTTP/")) {
-    response_.status = StatusInLine(line);
-    response_.headers.clear();
-    return true;
-  }
-  const std::string_view text = Trim(line);
-  if (text.empty()) {
-    head_complete_ = response_.status >= 200;  // else an interim response
-    if (head_complete_) OnHead();
-    return true;
-  }
-  const size_t colon = text.find(':');
-  if (colon == std::string_view::npos) return true;
-  response_.headers[LowerCase(text.substr(0, colon))] =
-      std::string(Trim(text.substr(colon + 1)));
-  return true;
+  const ResponseHead::Taken taken = head_.Take(line);
+  if (taken == ResponseHead::Taken::kEnd) OnHead();
+  too_large_ |= taken == ResponseHead::Taken::kTooMuch;
+  return taken != ResponseHead::Taken::kTooMuch;
 }
 
 // libcurl sends a request again by itself when a connection that it had used

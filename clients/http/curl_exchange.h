@@ -15,6 +15,7 @@
 
 #include "clients/http/curl_loop.h"
 #include "clients/http/http_client.h"
+#include "clients/http/response_head.h"
 
 namespace latchkey {
 
@@ -42,9 +43,6 @@ class CurlHeaderLines {
 // other threads only after they were told so under a lock of the subclass.
 class CurlExchange : public CurlTask {
  public:
-  // All headers of a response together, interim responses and trailers too.
-  static constexpr size_t kMaxHeadBytes = 64 << 10;
-
   // `request.body` is not copied and must live until OnFinished(). `host` is
   // the Host header, if it is not what the URL says.
   CurlExchange(CURL* easy, const HttpRequest& request, std::string url,
@@ -87,8 +85,7 @@ class CurlExchange : public CurlTask {
   std::array<char, CURL_ERROR_SIZE> error_ = {};
 
   HttpResponse response_;
-  size_t head_bytes_ = 0;
-  bool head_complete_ = false;
+  ResponseHead head_{response_};
   bool too_large_ = false;
   int attempts_ = 0;
 };
