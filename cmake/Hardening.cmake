@@ -2,18 +2,18 @@
 # everything that is compiled, so that what is tested is what is shipped.
 # docs/threat-model.md says what each is for; tests/hardening_test.sh reads the
 # programs.
-include(CheckCXXCompilerFlag)
 include(CheckPIESupported)
 check_pie_supported()
 
-# Control-flow enforcement is x86's; arm64 has its own.
-check_cxx_compiler_flag(-fcf-protection=full LATCHKEY_HAS_CF_PROTECTION)
-check_cxx_compiler_flag(-mbranch-protection=standard LATCHKEY_HAS_BRANCH_PROTECTION)
+# Control-flow enforcement. clang only warns of another processor's flag, so that
+# asking the compiler which it knows would not tell.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+  add_compile_options(-fcf-protection=full)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+  add_compile_options(-mbranch-protection=standard)
+endif()
 
-add_compile_options(
-  -fstack-protector-strong -fstack-clash-protection
-  $<$<BOOL:${LATCHKEY_HAS_CF_PROTECTION}>:-fcf-protection=full>
-  $<$<BOOL:${LATCHKEY_HAS_BRANCH_PROTECTION}>:-mbranch-protection=standard>)
+add_compile_options(-fstack-protector-strong -fstack-clash-protection)
 add_compile_definitions(_GLIBCXX_ASSERTIONS)
 add_link_options(LINKER:-z,relro LINKER:-z,now LINKER:-z,noexecstack)
 
