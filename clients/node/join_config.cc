@@ -86,6 +86,8 @@ SecretString ReadSecretLine(const ConfigReader& section, std::string_view field,
   constexpr size_t kMaxBytes = 4096;
   const SecretString line = ReadNamedFile(section, field, path, kMaxBytes);
   std::string_view text = line.Reveal();
+  // Empty stands for a mistake that was noted.
+  if (text == "\n") section.Mistake(field, fmt::format("{}: is empty", path));
   if (!text.empty() && text.back() == '\n') text.remove_suffix(1);
   return SecretString(text);
 }

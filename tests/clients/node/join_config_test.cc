@@ -154,6 +154,13 @@ TEST_F(JoinConfigTest, AFileEndsWithOneLineBreakAtMost) {
   }
 }
 
+TEST_F(JoinConfigTest, AFileOfNothingButALineBreakIsEmpty) {
+  dir_.Write("ticket", "\n");
+  EXPECT_THAT(Parse(TicketMode()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("join.yaml:2: ticket_file: ")));
+}
+
 TEST_F(JoinConfigTest, NamesEachMistake) {
   struct Case {
     std::string text;
