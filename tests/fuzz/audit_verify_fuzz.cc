@@ -1,15 +1,14 @@
 // Audit files as an attacker would write them: any text at all, one file or
 // two.
 
-#include <cstddef>
-#include <cstdint>
 #include <sstream>
 #include <string>
 
 #include "audit/audit_verify.h"
+#include "tests/fuzz/insist.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string text(reinterpret_cast<const char*>(data), size);
+  const std::string text(latchkey_testing::AsText(data, size));
   // A record that is accepted is in the one form that there is.
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
@@ -17,9 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (!record.ok()) continue;
     latchkey::AuditHead head{.sequence = record->sequence - 1,
                              .hash = record->prev};
-    if (latchkey::EncodeAuditLine(record->event, record->time, head) != line) {
-      __builtin_trap();
-    }
+    latchkey_testing::Insist(
+        latchkey::EncodeAuditLine(record->event, record->time, head) == line);
   }
   const size_t middle = text.find("\n\n");
   std::istringstream first(text.substr(0, middle));

@@ -2,9 +2,6 @@
 // as the key set of its issuer. The first line is the key set, the rest is the
 // token, or "HEADER\nCLAIMS" to be encoded.
 
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -14,19 +11,18 @@
 #include "crypto/jwk_set.h"
 #include "crypto/jws.h"
 #include "policy/jwt_identity.h"
+#include "tests/fuzz/insist.h"
 
 namespace {
 
-void Check(bool holds) {
-  if (!holds) std::abort();
-}
+using latchkey_testing::Insist;
 
 // What a token says of itself can be written in one way only.
 void CheckOneForm(const latchkey::Jws& token, std::string_view text) {
   std::string again = token.signing_input;
   again += '.';
   again += absl::WebSafeBase64Escape(token.signature);
-  Check(again == text);
+  Insist(again == text);
 }
 
 void Judge(std::string_view text, const std::string& keys) {
@@ -36,7 +32,7 @@ void Judge(std::string_view text, const std::string& keys) {
   const auto set = latchkey::JwkSet::Parse(keys);
   const latchkey::Jwk* key = set.ok() ? set->Find(*token) : nullptr;
   if (key != nullptr) {
-    Check(latchkey::JwsAlgorithmName(key->algorithm()) == token->algorithm);
+    Insist(latchkey::JwsAlgorithmName(key->algorithm()) == token->algorithm);
     key->Verifies(token->signing_input, token->signature);
   }
   const auto claims = latchkey::ParseJsonObject(token->payload, 8192);
@@ -49,12 +45,12 @@ void Judge(std::string_view text, const std::string& keys) {
   const absl::Time now = absl::FromUnixSeconds(1000);
   const auto found = latchkey::IdentityFromJwt(rules, *token, *claims, now);
   if (!found.ok()) return;
-  Check(found->expires > now);
-  Check(found->identity.name.starts_with("jwt:n:"));
+  Insist(found->expires > now);
+  Insist(found->identity.name.starts_with("jwt:n:"));
   for (const auto& [name, values] : found->identity.attributes) {
-    Check(!values.empty());
+    Insist(!values.empty());
     for (const std::string& value : values) {
-      Check(latchkey::IsAttributeValue(value));
+      Insist(latchkey::IsAttributeValue(value));
     }
   }
 }
@@ -62,7 +58,7 @@ void Judge(std::string_view text, const std::string& keys) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const std::string_view text = latchkey_testing::AsText(data, size);
   const size_t first = text.find('\n');
   if (first == std::string_view::npos) return 0;
   const std::string keys(text.substr(0, first));

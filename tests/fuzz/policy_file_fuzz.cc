@@ -1,13 +1,11 @@
 // Any bytes as a policy: it is refused, or it keeps what every policy promises.
 
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "core/node_name.h"
 #include "policy/policy_file.h"
+#include "tests/fuzz/insist.h"
 
 namespace {
 
@@ -15,10 +13,7 @@ using latchkey::Identity;
 using latchkey::Policy;
 using latchkey::PolicyFile;
 using latchkey::PolicySelfTest;
-
-void Insist(bool holds) {
-  if (!holds) std::abort();
-}
+using latchkey_testing::Insist;
 
 // Nobody is whoever has no attribute, whatever the rules are.
 void CheckNobody(const Policy& policy) {
@@ -58,7 +53,7 @@ void CheckTest(const PolicySelfTest& test, const PolicyFile& file,
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const std::string_view text = latchkey_testing::AsText(data, size);
   const auto file = latchkey::ParsePolicyFile("policy.yaml", text, {});
   if (!file.ok()) {
     Insist(absl::IsInvalidArgument(file.status()));
