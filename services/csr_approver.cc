@@ -135,7 +135,7 @@ CsrApprover::Verdict CsrApprover::JudgeAgainst(
     return {Verdict::Kind::kRetry, refusal};
   }
   if (IsMisuse(ReasonOf(refusal))) {
-    misuse_.Report(record, refusal,
+    misuse_.Report(token, refusal,
                    fmt::format("csr {}", csr.metadata().name()));
   }
   return {Verdict::Kind::kDeny, refusal, token.uid};

@@ -12,13 +12,14 @@
 
 namespace latchkey {
 
-void MisuseGuard::Report(const TokenRecord& token, const absl::Status& refusal,
+void MisuseGuard::Report(const StoredToken& token, const absl::Status& refusal,
                          std::string_view where) {
-  const bool freeze = policy_.Current()->FreezesOnMisuse(token.rule);
+  const TokenRecord& record = token.record;
+  const bool freeze = policy_.Current()->FreezesOnMisuse(record.rule);
   LogEvent(LogLevel::kWarning, "token misused",
-           {{"token", token.id.text()},
-            {"node", token.scope.node_name},
-            {"provisioner", token.provisioner},
+           {{"token", record.id.text()},
+            {"node", record.scope.node_name},
+            {"provisioner", record.provisioner},
             {"reason", ReasonOf(refusal)},
             {"by", std::string(where)},
             {"freeze", freeze ? "true" : "false"}});
@@ -26,9 +27,10 @@ void MisuseGuard::Report(const TokenRecord& token, const absl::Status& refusal,
       .action = "token.misuse",
       .verdict = AuditVerdict::kDenied,
       .reason = ReasonOf(refusal),
-      .rule = token.rule,
-      .token_id = token.id.text(),
-      .facts = {{"by", std::string(where)}, {"node", token.scope.node_name}}};
+      .rule = record.rule,
+      .token_id = record.id.text(),
+      .token_uid = token.uid,
+      .facts = {{"by", std::string(where)}, {"node", record.scope.node_name}}};
   // What goes on is a refusal, and a revocation: neither is left undone because
   // it cannot be recorded.
   audit_.Record(event).IgnoreError();
@@ -36,13 +38,13 @@ void MisuseGuard::Report(const TokenRecord& token, const absl::Status& refusal,
   if (!freeze) {
     const Misuse misuse{
         .reason = ReasonOf(refusal), .by = std::string(where), .time = now};
-    const auto noted = Advance(
-        store_, token.id,
-        [&](const TokenRecord& record) { return NoteMisuse(record, misuse); });
+    const auto noted = Advance(store_, record.id, [&](const TokenRecord& at) {
+      return NoteMisuse(at, misuse);
+    });
     if (!noted.ok()) {
       LogEvent(
           LogLevel::kWarning, "misuse not noted on the record",
-          {{"token", token.id.text()}, {"status", noted.status().ToString()}});
+          {{"token", record.id.text()}, {"status", noted.status().ToString()}});
     }
     return;
   }
@@ -51,10 +53,9 @@ void MisuseGuard::Report(const TokenRecord& token, const absl::Status& refusal,
       .why = fmt::format("misuse: {}", ReasonOf(refusal)),
       .time = now};
   const SecretString stand_in = RandomBase36(BootstrapToken::kSecretLength);
-  const auto revoked =
-      Advance(store_, token.id, [&](const TokenRecord& record) {
-        return Revoke(record, revocation, stand_in);
-      });
+  const auto revoked = Advance(store_, record.id, [&](const TokenRecord& at) {
+    return Revoke(at, revocation, stand_in);
+  });
   if (revoked.ok()) {
     event.action = "token.revoke";
     event.verdict = AuditVerdict::kAllowed;
@@ -64,7 +65,7 @@ void MisuseGuard::Report(const TokenRecord& token, const absl::Status& refusal,
   LogEvent(
       revoked.ok() ? LogLevel::kInfo : LogLevel::kError,
       revoked.ok() ? "token revoked" : "token not revoked",
-      {{"token", token.id.text()}, {"status", revoked.status().ToString()}});
+      {{"token", record.id.text()}, {"status", revoked.status().ToString()}});
 }
 
 }  // namespace latchkey

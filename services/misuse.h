@@ -26,7 +26,7 @@ class MisuseGuard {
   // `where` says by whom, as far as is known. Revokes the token if the rule it
   // was issued under freezes on misuse; else notes the attempt on its record,
   // if that has room. A token that is spent, or gone, stays as it is.
-  void Report(const TokenRecord& token, const absl::Status& refusal,
+  void Report(const StoredToken& token, const absl::Status& refusal,
               std::string_view where);
 
  private:

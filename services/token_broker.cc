@@ -313,7 +313,7 @@ absl::StatusOr<ClaimedToken> TokenBroker::Claim(
                            .key_digest = csr.key_digest,
                            .claimant = request.peer};
   const absl::Time now = WholeSeconds(clock_.Now());
-  const TokenRecord seen = token->record;
+  const StoredToken seen = *token;
   const auto claimed = Advance(
       store_, ticket->id(),
       [&](const TokenRecord& record) {
@@ -327,8 +327,8 @@ absl::StatusOr<ClaimedToken> TokenBroker::Claim(
     return absl::IsNotFound(claimed.status()) ? unknown : claimed.status();
   }
   LogEvent(LogLevel::kInfo, "ticket claimed",
-           {{"token", seen.id.text()},
-            {"node", seen.scope.node_name},
+           {{"token", seen.record.id.text()},
+            {"node", seen.record.scope.node_name},
             {"key", csr.key_digest},
             {"peer", request.peer}});
   LATCHKEY_ASSIGN_OR_RETURN(

@@ -229,6 +229,10 @@ TEST_F(CsrApproverTest, WhatCannotBeRecordedIsNotDecided) {
       ::testing::IsSupersetOf({"token.reserve allowed", "csr.approve allowed",
                                "token.misuse denied SCOPE_NODE_NAME",
                                "csr.deny denied SCOPE_NODE_NAME"}));
+  for (const latchkey::AuditEvent& event : audit_.events()) {
+    EXPECT_EQ(event.token_uid, audit_.events().front().token_uid)
+        << event.action;
+  }
 }
 
 }  // namespace
