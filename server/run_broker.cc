@@ -19,6 +19,7 @@
 #include "core/version.h"
 #include "server/broker.h"
 #include "server/broker_config.h"
+#include "server/library_logs.h"
 #include "server/policy_reload.h"
 #include "server/run_dev.h"
 #include "server/serve.h"
@@ -122,6 +123,7 @@ int RunBroker(int argc, char** argv) {
   }
   if (check_only) return 0;
   StartLogging(loaded->config.log_level);
+  LogLibraryMessages();
   return RunConfigured(config_path, *loaded, signals);
 }
 

@@ -19,6 +19,7 @@
 #include "core/clock.h"
 #include "core/status_macros.h"
 #include "server/dev_site.h"
+#include "server/library_logs.h"
 #include "server/serve.h"
 
 namespace latchkey {
@@ -86,6 +87,7 @@ int RunDev(const DevFlags& flags) {
     options->dir = scratch->path();
   }
   StartLogging(LogLevelNamed(flags.log_level).value_or(LogLevel::kWarning));
+  LogLibraryMessages();
   const SystemClock clock;
   const auto site = DevSite::Start(*options, clock);
   if (!site.ok()) return Complain(site.status());

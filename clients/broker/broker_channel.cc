@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include <absl/status/status.h>
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
@@ -67,6 +68,7 @@ std::shared_ptr<grpc::Channel> OpenBrokerChannel(
 void SilenceGrpcLibrary() {
   if (getenv("GRPC_VERBOSITY") != nullptr) return;
   gpr_set_log_function([](gpr_log_func_args* /*arguments*/) {});
+  google::protobuf::SetLogHandler(nullptr);
 }
 
 }  // namespace latchkey

@@ -38,8 +38,9 @@ absl::Status CheckBrokerChannelOptions(const BrokerChannelOptions& options);
 std::shared_ptr<grpc::Channel> OpenBrokerChannel(
     const BrokerChannelOptions& options);
 
-// Keeps gRPC from writing to standard error what the callers report better,
-// unless $GRPC_VERBOSITY asks for it. Called before the first channel.
+// Keeps gRPC and protobuf from writing to standard error what the callers
+// report better, unless $GRPC_VERBOSITY asks for it. Called before the first
+// channel.
 void SilenceGrpcLibrary();
 
 }  // namespace latchkey
