@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
@@ -43,12 +45,19 @@ std::string_view View(beast::string_view text) {
   return {text.data(), text.size()};
 }
 
+// Clients judge their own clock by it (IMF-fixdate, RFC 9110, 5.6.7).
+std::string DateText() {
+  return absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", absl::Now(),
+                          absl::UTCTimeZone());
+}
+
 std::string HeadOf(const HttpAnswer& answer, bool close) {
   const std::string_view reason = View(http::obsolete_reason(
       http::int_to_status(static_cast<unsigned>(answer.code))));
-  std::string head =
-      fmt::format("HTTP/1.1 {} {}\r\nCache-Control: no-cache, private\r\n",
-                  answer.code, reason);
+  std::string head = fmt::format(
+      "HTTP/1.1 {} {}\r\nCache-Control: no-cache, private\r\n"
+      "Date: {}\r\n",
+      answer.code, reason, DateText());
   if (!answer.content_type.empty()) {
     head += fmt::format("Content-Type: {}\r\n", answer.content_type);
   }

@@ -73,7 +73,8 @@ std::string RoughDuration(absl::Duration duration) {
 Severity SeverityOfEnd(const Certificate& certificate, absl::Time now) {
   const absl::Duration whole = certificate.not_after - certificate.not_before;
   const absl::Duration left = certificate.not_after - now;
-  const bool lasting = whole > 30 * kDay;
+  // One of 30 days begins some minutes before it was issued.
+  const bool lasting = whole > 31 * kDay;
   if (left < (lasting ? 7 * kDay : whole / 10)) return Severity::kError;
   if (left < (lasting ? 30 * kDay : whole / 3)) return Severity::kWarning;
   return Severity::kOk;

@@ -288,8 +288,8 @@ Findings JudgeTokens(const std::vector<TokenView>& tokens,
   if (findings.empty()) {
     findings.push_back({.id = "bootstrap-tokens",
                         .message = fmt::format(
-                            "nothing is wrong with {} tokens of Latchkey's "
-                            "and {} foreign ones",
+                            "nothing is wrong with Latchkey's tokens ({}) and "
+                            "foreign ones ({})",
                             ours, tokens.size() - static_cast<size_t>(ours))});
   }
   return findings;

@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
@@ -203,6 +205,12 @@ TEST_F(HttpFaceTest, AnObjectLivesInJson) {
       client->Exchange("POST", kSecrets, kJson, SecretJson("a"));
   EXPECT_EQ(created.code, 201);
   EXPECT_EQ(created.headers.at("content-type"), "application/json");
+  absl::Time date;
+  std::string error;
+  ASSERT_TRUE(absl::ParseTime("%a, %d %b %Y %H:%M:%S GMT",
+                              created.headers.at("date"), &date, &error))
+      << error;
+  EXPECT_LT(absl::AbsDuration(absl::Now() - date), absl::Minutes(1));
   EXPECT_THAT(created.body,
               StartsWith(R"({"kind":"Secret","apiVersion":"v1")"));
   EXPECT_THAT(created.body, HasSubstr(R"("data":{"a":"AP8="})"));
