@@ -4,7 +4,9 @@
 #include "clients/ctl/machine_files.h"
 
 #include <filesystem>
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <absl/strings/escaping.h>
@@ -183,6 +185,93 @@ TEST_F(MachineFilesTest, TheBrokersWordsStayWords) {
     EXPECT_THAT(parsed[2], HasSubstr(Line("/clusters/0/cluster/server", text)));
     EXPECT_THAT(parsed[3], HasSubstr("/write_files/0/content\t"));
     EXPECT_THAT(parsed[4], HasSubstr("/storage/files/0/path\t"));
+    EXPECT_FALSE(Pwned());
+  }
+}
+
+// The script's files are what the others hold; and whatever is in them, the
+// unit is the one that systemd was asked about below.
+TEST_F(MachineFilesTest, EveryFormHoldsTheSameFilesToTheLetter) {
+  const std::string unit = "/etc/systemd/system/latchkey-join.service";
+  ASSERT_EQ(Install(Render(Ticket("worker-1"), "systemd")).exit_code, 0);
+  const std::string plain_unit = Installed(unit);
+  std::vector<std::string> documents;
+  std::vector<std::pair<std::string, std::string>> wanted;
+  const auto add = [&](const std::string& name, const std::string& document,
+                       const std::string& lines) {
+    documents.push_back(
+        dir_.Write(fmt::format("{}-{}", documents.size(), name), document));
+    wanted.emplace_back(name, lines);
+  };
+  for (const std::string& text : HostileTexts()) {
+    if (text.empty()) continue;
+    broker_ = {.endpoint = text, .ca_pem = text};
+    v1::IssueTokenResponse ticket = Ticket(text);
+    ticket.set_ticket(text);
+    for (const auto& response : {ticket, Direct(text, text)}) {
+      SCOPED_TRACE(text);
+      ASSERT_EQ(Install(Render(response, "systemd")).exit_code, 0);
+      EXPECT_EQ(Installed(unit), plain_unit);
+      const std::string secret = response.ticket().empty()
+                                     ? "/etc/latchkey/token"
+                                     : "/etc/latchkey/ticket";
+      std::string cloud;
+      std::string ignition;
+      int number = 0;
+      for (const std::string& path :
+           {secret, std::string("/etc/latchkey/ca.crt"),
+            std::string("/etc/latchkey/join.yaml")}) {
+        cloud += Line(fmt::format("/write_files/{}/content", number),
+                      Installed(path));
+        ignition +=
+            Line(fmt::format("/storage/files/{}/contents/source", number++),
+                 "data:;base64," + absl::Base64Escape(Installed(path)));
+      }
+      add("cloud-init", Render(response, "cloud-init"),
+          cloud + Line("/write_files/3/content", plain_unit));
+      add("ignition.json", Render(response, "ignition"),
+          ignition + Line("/systemd/units/0/contents", plain_unit));
+      add("join", Installed("/etc/latchkey/join.yaml"),
+          Line("/node_name", text) +
+              (response.ticket().empty()
+                   ? Line("/direct/api_server", text) +
+                         Line("/direct/ca_file", "/etc/latchkey/ca.crt") +
+                         Line("/direct/token_file", secret)
+                   : Line("/broker/endpoint", text) +
+                         Line("/broker/ca_file", "/etc/latchkey/ca.crt") +
+                         Line("/ticket_file", secret)));
+    }
+  }
+  EXPECT_FALSE(Pwned());
+  const std::vector<std::string> parsed = Parsed(documents);
+  for (size_t i = 0; i < documents.size(); ++i) {
+    SCOPED_TRACE(documents[i]);
+    if (wanted[i].first == "join") {
+      EXPECT_EQ(parsed[i], wanted[i].second);
+      continue;
+    }
+    std::istringstream lines(wanted[i].second);
+    for (std::string line; std::getline(lines, line);) {
+      EXPECT_THAT(parsed[i], HasSubstr(line + "\n"));
+    }
+  }
+}
+
+TEST_F(MachineFilesTest, EnvHoldsADirectTokensValuesToTheLetter) {
+  for (const std::string& text : HostileTexts()) {
+    if (text.empty()) continue;
+    SCOPED_TRACE(text);
+    dir_.Write("env", Render(Direct(text, text), "env"));
+    const ProgramResult result = RunProgram(
+        {"bash", "-c",
+         "cd \"$1\" && . ./env && printf '%s|%s|%s|%s' \"$LATCHKEY_NODE_NAME\" "
+         "\"$LATCHKEY_API_SERVER\" \"$LATCHKEY_CLUSTER_CA\" "
+         "\"$LATCHKEY_BOOTSTRAP_TOKEN\"",
+         "bash", dir_.path().string()},
+        {});
+    EXPECT_EQ(result.out,
+              fmt::format("{}|{}|CA {}|{}", text, text, text, kToken));
+    EXPECT_EQ(result.err, "");
     EXPECT_FALSE(Pwned());
   }
 }
