@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include <absl/status/status.h>
+#include <absl/time/clock.h>
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/create_channel.h>
@@ -63,6 +64,13 @@ std::shared_ptr<grpc::Channel> OpenBrokerChannel(
   arguments.SetUserAgentPrefix(options.user_agent);
   return grpc::CreateCustomChannel(options.endpoint, grpc::SslCredentials(tls),
                                    arguments);
+}
+
+void AwaitConnection(grpc::Channel& channel, absl::Duration patience) {
+  if (channel.GetState(/*try_to_connect=*/false) ==
+      GRPC_CHANNEL_TRANSIENT_FAILURE) {
+    channel.WaitForConnected(absl::ToChronoTime(absl::Now() + patience));
+  }
 }
 
 void SilenceGrpcLibrary() {

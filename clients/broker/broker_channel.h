@@ -7,6 +7,7 @@
 #include <string>
 
 #include <absl/status/status.h>
+#include <absl/time/time.h>
 #include <grpcpp/channel.h>
 
 #include "core/secret_string.h"
@@ -33,10 +34,17 @@ struct BrokerChannelOptions {
 absl::Status CheckBrokerChannelOptions(const BrokerChannelOptions& options);
 
 // Opens no connection yet. Retries nothing; a connection that failed is tried
-// again with the next call, not a doubled minute later. A connection that died
-// without a word fails its calls after some minutes. Uses no proxy.
+// again within a second of AwaitConnection(), not a doubled minute later. A
+// connection that died without a word fails its calls after some minutes. Uses
+// no proxy.
 std::shared_ptr<grpc::Channel> OpenBrokerChannel(
     const BrokerChannelOptions& options);
+
+// Before a call is made again: gets on with a channel whose last connection
+// failed, for `patience` at most. gRPC connects only while somebody waits, and
+// ends a call on such a channel at once: without this, a broker that is back
+// would not be noticed for a long time. Any other channel is left as it is.
+void AwaitConnection(grpc::Channel& channel, absl::Duration patience);
 
 // Keeps gRPC and protobuf from writing to standard error what the callers
 // report better, unless $GRPC_VERBOSITY asks for it. Called before the first

@@ -1,5 +1,7 @@
 #include "clients/ctl/grpc_broker_api.h"
 
+#include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -21,6 +23,8 @@ namespace {
 constexpr size_t kMaxPemBytes = size_t{1} << 20;
 // A thousand answers, each with the cluster's certificate bundle.
 constexpr int kMaxAnswerBytes = 64 << 20;
+// For a broker that is back.
+constexpr absl::Duration kConnectPatience = absl::Seconds(5);
 
 template <typename Request, typename Response>
 using Rpc = grpc::Status (v1::TokenBroker::Stub::*)(grpc::ClientContext*,
@@ -28,9 +32,10 @@ using Rpc = grpc::Status (v1::TokenBroker::Stub::*)(grpc::ClientContext*,
 
 class GrpcBrokerApi final : public BrokerApi {
  public:
-  GrpcBrokerApi(const std::shared_ptr<grpc::Channel>& channel,
-                std::string token_file, absl::Duration timeout, Pace& pace)
-      : stub_(v1::TokenBroker::NewStub(channel)),
+  GrpcBrokerApi(std::shared_ptr<grpc::Channel> channel, std::string token_file,
+                absl::Duration timeout, Pace& pace)
+      : channel_(std::move(channel)),
+        stub_(v1::TokenBroker::NewStub(channel_)),
         token_file_(std::move(token_file)),
         timeout_(timeout),
         pace_(pace) {}
@@ -68,6 +73,7 @@ class GrpcBrokerApi final : public BrokerApi {
       const v1::WatchTokensRequest& request,
       const std::function<bool(const v1::WatchTokensResponse&)>& on_news)
       override {
+    AwaitConnection(*channel_, kConnectPatience);
     grpc::ClientContext context;
     LATCHKEY_RETURN_IF_ERROR(Authenticate(context));
     const auto reader = stub_->WatchTokens(&context, request);
@@ -95,8 +101,10 @@ class GrpcBrokerApi final : public BrokerApi {
     Response response;
     absl::Status status =
         CallRepeatedly(pace_, timeout_, [&](absl::Duration left) {
+          const absl::Time end = absl::Now() + left;
+          AwaitConnection(*channel_, std::min(left / 2, kConnectPatience));
           grpc::ClientContext context;
-          context.set_deadline(absl::ToChronoTime(absl::Now() + left));
+          context.set_deadline(absl::ToChronoTime(end));
           LATCHKEY_RETURN_IF_ERROR(Authenticate(context));
           return FromGrpcStatus(
               (stub_.get()->*rpc)(&context, request, &response));
@@ -105,6 +113,7 @@ class GrpcBrokerApi final : public BrokerApi {
     return response;
   }
 
+  const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::TokenBroker::Stub> stub_;
   const std::string token_file_;
   const absl::Duration timeout_;

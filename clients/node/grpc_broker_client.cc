@@ -1,5 +1,7 @@
 #include "clients/node/grpc_broker_client.h"
 
+#include <algorithm>
+#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -16,6 +18,9 @@
 
 namespace latchkey {
 namespace {
+
+// For a broker that is back.
+constexpr absl::Duration kConnectPatience = absl::Seconds(5);
 
 absl::StatusOr<BootstrapGrant> ToGrant(const v1::ClaimTokenResponse& response) {
   const auto senseless = [](std::string_view why) {
@@ -43,21 +48,21 @@ absl::StatusOr<BootstrapGrant> ToGrant(const v1::ClaimTokenResponse& response) {
 // gRPC starts its threads with the first channel: a machine that has joined
 // already needs none.
 struct GrpcBrokerClient::State {
-  v1::NodeBootstrap::Stub& Stub() {
+  std::shared_ptr<grpc::Channel> Channel() {
     const MutexLock lock(mutex);
-    if (stub == nullptr) {
-      stub = v1::NodeBootstrap::NewStub(
-          OpenBrokerChannel({.endpoint = endpoint.address,
-                             .certificate_authorities = endpoint.ca_pem,
-                             .server_name = endpoint.server_name,
-                             .user_agent = "latchkey-join"}));
+    if (channel == nullptr) {
+      channel = OpenBrokerChannel({.endpoint = endpoint.address,
+                                   .certificate_authorities = endpoint.ca_pem,
+                                   .server_name = endpoint.server_name,
+                                   .user_agent = "latchkey-join"});
     }
-    return *stub;
+    return channel;
   }
 
   const BrokerEndpoint endpoint;
   Mutex mutex;
-  std::unique_ptr<v1::NodeBootstrap::Stub> stub ABSL_GUARDED_BY(mutex) = {};
+  // Set once.
+  std::shared_ptr<grpc::Channel> channel ABSL_GUARDED_BY(mutex) = {};
 };
 
 void GrpcBrokerClient::SilenceLibrary() { SilenceGrpcLibrary(); }
@@ -72,11 +77,14 @@ absl::StatusOr<BootstrapGrant> GrpcBrokerClient::Claim(const NodeClaim& claim,
   request.set_ticket(std::string(claim.ticket.text().Reveal()));
   request.set_node_name(claim.node_name);
   request.set_certificate_signing_request(claim.csr_pem);
+  const absl::Time end = absl::Now() + timeout;
+  const std::shared_ptr<grpc::Channel> channel = state_->Channel();
+  AwaitConnection(*channel, std::min(timeout / 2, kConnectPatience));
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+  context.set_deadline(absl::ToChronoTime(end));
   v1::ClaimTokenResponse response;
-  const grpc::Status status =
-      state_->Stub().ClaimToken(&context, request, &response);
+  const grpc::Status status = v1::NodeBootstrap::NewStub(channel)->ClaimToken(
+      &context, request, &response);
   Wipe(*request.mutable_ticket());
   LATCHKEY_RETURN_IF_ERROR(FromGrpcStatus(status));
   absl::StatusOr<BootstrapGrant> grant = ToGrant(response);

@@ -141,6 +141,18 @@ TEST_F(GrpcBrokerApiTest, FilesThatDoNotFitAreNamed) {
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("/no/such")));
 }
 
+TEST_F(GrpcBrokerApiTest, ABrokerThatIsBackIsNoticedByTheNextCall) {
+  server_.api.streams = {{{Event("c1", "aaaaaa")}, absl::OkStatus()}};
+  const auto api = Connect();
+  const auto watch = [&] {
+    return api->WatchTokens({}, [](const auto& /*news*/) { return false; });
+  };
+  server_.Stop();
+  EXPECT_THAT(watch(), StatusIs(absl::StatusCode::kUnavailable));
+  server_.Start();
+  EXPECT_THAT(watch(), IsOk());
+}
+
 TEST_F(GrpcBrokerApiTest, AWatchEndsWhenItsReaderHasEnough) {
   server_.api.streams = {{{Event("1", "a"), Event("2", "b")}, {}}};
   int seen = 0;
