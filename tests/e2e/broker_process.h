@@ -62,6 +62,7 @@ class BrokerProcess {
   pid_t pid() const { return process_->pid(); }
   std::string Log() const { return ReadFile(log_file_); }
   std::string log_file() const { return log_file_; }
+  std::string config_file() const { return dir_.File("broker.yaml"); }
 
  private:
   TempDir dir_;

@@ -7,14 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "clients/broker/broker_channel.h"
-#include "clients/broker/grpc_error.h"
 #include "core/reasons.h"
-#include "core/refusal.h"
-#include "latchkey/v1/token_broker.grpc.pb.h"
-#include "tests/e2e/join_test.h"
-#include "tests/fakes/https_folder.h"
-#include "tests/testing/jwt_issuer.h"
+#include "tests/e2e/bearer_test.h"
 #include "tests/testing/wait_until.h"
 
 namespace latchkey_testing {
@@ -22,100 +16,7 @@ namespace {
 
 namespace reason = latchkey::reason;
 
-constexpr char kPolicy[] = R"(  - name: bearers
-    provisioners:
-      - service_account: default/scaler
-      - issuer: https://file.example
-        subject: job-1
-      - issuer: https://url.example
-        subject: job-1
-    allow:
-      node_names: ["worker-*"]
-)";
-
-class IdentitiesTest : public JoinTest {
- protected:
-  // A broker that takes tokens of the cluster and of both issuers.
-  std::unique_ptr<BrokerProcess> StartBrokerForBearers() {
-    keys_.Write("file.json", JwkSetOf({old_key_.Jwk()}));
-    site_.folder().Write("url.json", JwkSetOf({old_key_.Jwk()}));
-    return StartBroker(
-        {.more_policy = kPolicy,
-         .more_config = fmt::format(
-             "authentication:\n"
-             "  service_accounts: {{audience: latchkey}}\n"
-             "  jwt:\n"
-             "    - {{name: file, issuer: \"https://file.example\", audience: "
-             "latchkey, jwks_file: {}}}\n"
-             "    - {{name: url, issuer: \"https://url.example\", audience: "
-             "latchkey, jwks_url: \"{}\", ca_file: {}, refresh: 1m}}\n",
-             keys_.File("file.json"), site_.Url("url.json"), pki().ca_file())});
-  }
-
-  void Kubectl(const std::vector<std::string>& arguments) {
-    std::vector<std::string> command = {"kubectl"};
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    const ProgramResult done = cluster().Run(command);
-    ASSERT_EQ(done.exit_code, 0) << done.err;
-  }
-  // A token of a ServiceAccount in the namespace default.
-  std::string TokenOf(const std::string& account,
-                      const std::string& audience = "latchkey") {
-    std::vector<std::string> command = {"kubectl", "create", "token", account};
-    if (!audience.empty()) command.push_back("--audience=" + audience);
-    const ProgramResult made = cluster().Run(command);
-    EXPECT_EQ(made.exit_code, 0) << made.err;
-    return Keep(made.out.substr(0, made.out.find('\n')));
-  }
-  // What a JWT says; the issuer is https://file.example or https://url.example.
-  struct Jwt {
-    std::string issuer;
-    absl::Duration lifetime = absl::Minutes(10);
-    std::string audience = "latchkey";
-    std::string subject = "job-1";
-  };
-  std::string JwtOf(const JwtKey& key, const Jwt& jwt) {
-    return Keep(SignJwt(
-        key,
-        fmt::format(R"({{"iss":"https://{}.example","aud":"{}",)"
-                    R"("sub":"{}","exp":{},"jti":"{}"}})",
-                    jwt.issuer, jwt.audience, jwt.subject,
-                    absl::ToUnixSeconds(absl::Now() + jwt.lifetime), ++jwts_)));
-  }
-  std::string Keep(const std::string& token) {
-    KeepSecret(token.substr(token.rfind('.') + 1));
-    return token;
-  }
-
-  // Issues a ticket for worker-1 with a bearer token and no certificate.
-  absl::StatusOr<latchkey::v1::IssueTokenResponse> IssueAs(
-      const BrokerProcess& broker, const std::string& token) {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(30)));
-    context.AddMetadata("authorization", "Bearer " + token);
-    latchkey::v1::IssueTokenResponse response;
-    const auto channel = latchkey::OpenBrokerChannel(
-        {.endpoint = broker.provisioner_endpoint(),
-         .certificate_authorities = pki().ca_pem()});
-    const absl::Status status = latchkey::FromGrpcStatus(
-        latchkey::v1::TokenBroker::NewStub(channel)->IssueToken(
-            &context, RequestFor("worker-1"), &response));
-    if (!status.ok()) return status;
-    KeepSecret(response.ticket().substr(11, 32));
-    return response;
-  }
-  // True if the broker knows whose the token is, whatever that one may do.
-  bool Knows(const BrokerProcess& broker, const std::string& token) {
-    return latchkey::ReasonOf(IssueAs(broker, token).status()) !=
-           reason::kUnauthenticated;
-  }
-
-  const JwtKey old_key_{"RS256", "old"};
-  const JwtKey new_key_{"ES256", "new"};
-  const TempDir keys_;
-  const HttpsFolder site_{pki()};
-  int jwts_ = 0;
-};
+class IdentitiesTest : public BearerTest {};
 
 TEST_F(IdentitiesTest, AServiceAccountMintsATicketThatAMachineJoinsWith) {
   Kubectl({"create", "serviceaccount", "scaler"});
@@ -218,9 +119,7 @@ TEST_F(IdentitiesTest, WhatIsTakenBackIsRefusedWithinTheTimesOfThePage) {
 // Every RPC, from gRPC's Python, whichever way the caller proves who it is.
 TEST_F(IdentitiesTest,
        EveryVerbWorksForEveryKindOfIdentityFromAnotherLanguage) {
-  if (RunProgram({"/usr/bin/python3", "-c", "import grpc"}, {},
-                 absl::Seconds(30))
-          .exit_code != 0) {
+  if (!HasPythonGrpc()) {
     GTEST_SKIP() << "needs the Debian package python3-grpcio";
   }
   // Another case may have made it: they share the cluster.

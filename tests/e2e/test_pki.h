@@ -41,10 +41,14 @@ class TestPki {
   latchkey::IssuedIdentity Client(
       const std::string& spiffe_id,
       absl::Duration validity = absl::Hours(1)) const {
-    latchkey::CertificateProfile profile = Validity();
-    profile.common_name = "client";
-    profile.uris = {spiffe_id};
+    return Client({.common_name = "client", .uris = {spiffe_id}}, validity);
+  }
+  // The same with the names of `profile`.
+  latchkey::IssuedIdentity Client(
+      latchkey::CertificateProfile profile,
+      absl::Duration validity = absl::Hours(1)) const {
     profile.client_auth = true;
+    profile.not_before = Validity().not_before;
     profile.not_after = absl::Now() + validity;
     return authority_.Issue(profile).value();
   }

@@ -20,10 +20,10 @@ foreach(name expiry token_verbs)
     DEPS latchkey::join_testing)
 endforeach()
 
-latchkey_test(e2e/identities_e2e_test.cc LABEL e2e TIMEOUT 600
-  DEPS latchkey::join_testing latchkey::jwt_testing fmt::fmt)
-target_compile_definitions(e2e_identities_e2e_test
-  PRIVATE LATCHKEY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+foreach(name identities ctl)
+  latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e TIMEOUT 600
+    DEPS latchkey::join_testing latchkey::jwt_testing fmt::fmt)
+endforeach()
 latchkey_test(e2e/watch_e2e_test.cc LABEL e2e TIMEOUT 600
   DEPS latchkey::join_testing latchkey::services)
 latchkey_test(e2e/doctor_e2e_test.cc LABEL e2e WAITS TIMEOUT 600
