@@ -20,7 +20,7 @@ foreach(name expiry token_verbs)
     DEPS latchkey::join_testing)
 endforeach()
 
-foreach(name identities ctl)
+foreach(name identities ctl policy)
   latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e TIMEOUT 600
     DEPS latchkey::join_testing latchkey::jwt_testing fmt::fmt)
 endforeach()
