@@ -40,6 +40,12 @@ absl::StatusOr<std::shared_ptr<CurlLoop>> CurlLoop::Create(
     long max_connections) {
   CURLM* multi = InitializeCurl() ? curl_multi_init() : nullptr;
   if (multi == nullptr) return absl::InternalError("libcurl does not start");
+  // Without a descriptor for it libcurl starts all the same, and then every
+  // command would wait until the loop looks by itself.
+  if (curl_multi_wakeup(multi) != CURLM_OK) {
+    curl_multi_cleanup(multi);
+    return absl::InternalError("libcurl does not start: no descriptor is left");
+  }
   curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
   curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, max_connections);
   curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, max_connections);

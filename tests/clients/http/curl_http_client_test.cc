@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <optional>
@@ -459,6 +460,36 @@ TEST_F(CurlHttpClientTest, ANewServerAtTheOldPlaceIsConnectedTo) {
   EXPECT_THAT(response, StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_TRUE(WasNotSent(response.status()))
       << "a connection that is known to be dead must not be written to";
+}
+
+// With as many files open as may be.
+class OutOfDescriptors {
+ public:
+  OutOfDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit none = before_;
+    none.rlim_cur = 0;
+    setrlimit(RLIMIT_NOFILE, &none);
+  }
+  OutOfDescriptors(const OutOfDescriptors&) = delete;
+  OutOfDescriptors& operator=(const OutOfDescriptors&) = delete;
+  ~OutOfDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_ = {};
+};
+
+TEST_F(CurlHttpClientTest, WithoutADescriptorThereIsAnErrorAndNoLongWait) {
+  const absl::Time start = absl::Now();
+  {
+    const OutOfDescriptors limit;
+    EXPECT_THAT(CurlHttpClient::Create(Options()),
+                StatusIs(absl::StatusCode::kInternal));
+    EXPECT_THAT(client().Send(Get("/ok")),
+                StatusIs(absl::StatusCode::kUnavailable));
+  }
+  EXPECT_LT(absl::Now() - start, absl::Seconds(20));
+  EXPECT_THAT(client().Send(Get("/ok")), IsOk());
 }
 
 TEST(CurlHttpClientOptionsTest, BadOptionsAreRefused) {
