@@ -22,6 +22,10 @@ absl::StatusOr<KubernetesClient*> ClusterSession::Client() {
     auto client = factory_({.url = api_server(),
                             .ca_pem = grant_.ca_pem,
                             .credential = grant_.token});
+    // A machine that has run out of something is not refused.
+    if (!client.ok() && !absl::IsInvalidArgument(client.status())) {
+      return client.status();
+    }
     if (!client.ok()) {
       return absl::PermissionDeniedError(
           fmt::format("the API server that was named cannot be used: {}",

@@ -41,7 +41,7 @@ class ClusterSession {
                  const KubernetesClientFactory& factory, Pace& pace);
 
   // The client of the API server that is asked now. kPermissionDenied if the
-  // grant's cluster cannot be used at all.
+  // grant's cluster cannot be used at all; other errors are the machine's own.
   absl::StatusOr<KubernetesClient*> Client();
   const std::string& api_server() const;
 

@@ -462,6 +462,24 @@ TEST_F(NodeJoinerTest, AGrantThatCannotBeUsedIsRefused) {
   }
 }
 
+TEST_F(NodeJoinerTest, AMachineThatHasRunOutOfSomethingIsNotRefused) {
+  NodeFiles files(paths_);
+  const auto result =
+      NodeJoiner(plan_, {.broker = &broker_,
+                         .api_servers =
+                             [](const ApiServerLogin&) {
+                               return absl::InternalError("no thread is left");
+                             },
+                         .files = files,
+                         .clock = clock_,
+                         .pace = pace_,
+                         .on_progress = nullptr})
+          .Run();
+  EXPECT_THAT(result,
+              StatusIs(absl::StatusCode::kInternal, HasSubstr("no thread")));
+  EXPECT_THAT(Join(), Joined()) << "with the same key and ticket";
+}
+
 TEST_F(NodeJoinerTest, ALostAnswerToTheRequestIsFoundAgain) {
   cluster_.server().FailNext(Verb::kCreate, 1, absl::UnavailableError("lost"),
                              FakeKubernetesClient::Effect::kDone);
