@@ -51,6 +51,8 @@ std::shared_ptr<grpc::Channel> OpenBrokerChannel(
     arguments.SetSslTargetNameOverride(options.server_name);
   }
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  // Channels would share their connections: a new one is to be new.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);

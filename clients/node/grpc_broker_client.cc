@@ -58,10 +58,14 @@ struct GrpcBrokerClient::State {
     }
     return channel;
   }
+  // The next call connects anew.
+  void Forget(const std::shared_ptr<grpc::Channel>& used) {
+    const MutexLock lock(mutex);
+    if (channel == used) channel = nullptr;
+  }
 
   const BrokerEndpoint endpoint;
   Mutex mutex;
-  // Set once.
   std::shared_ptr<grpc::Channel> channel ABSL_GUARDED_BY(mutex) = {};
 };
 
@@ -86,6 +90,12 @@ absl::StatusOr<BootstrapGrant> GrpcBrokerClient::Claim(const NodeClaim& claim,
   const grpc::Status status = v1::NodeBootstrap::NewStub(channel)->ClaimToken(
       &context, request, &response);
   Wipe(*request.mutable_ticket());
+  // A replica that is frozen, or has lost its cluster, keeps its connections;
+  // behind the same address there may be another.
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED ||
+      status.error_code() == grpc::StatusCode::UNAVAILABLE) {
+    state_->Forget(channel);
+  }
   LATCHKEY_RETURN_IF_ERROR(FromGrpcStatus(status));
   absl::StatusOr<BootstrapGrant> grant = ToGrant(response);
   Wipe(*response.mutable_bootstrap_token());

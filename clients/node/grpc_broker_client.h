@@ -29,6 +29,8 @@ class GrpcBrokerClient final : public BrokerClient {
   explicit GrpcBrokerClient(BrokerEndpoint endpoint);
   ~GrpcBrokerClient() override;
 
+  // A call that was not answered, or that the broker could not serve, is the
+  // last one on its connection.
   absl::StatusOr<BootstrapGrant> Claim(const NodeClaim& claim,
                                        absl::Duration timeout) override;
 

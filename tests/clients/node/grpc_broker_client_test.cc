@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -11,6 +12,7 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include "core/mutex.h"
 #include "core/refusal.h"
 #include "google/rpc/error_details.pb.h"
 #include "latchkey/v1/node_bootstrap.grpc.pb.h"
@@ -38,16 +40,33 @@ Ticket TestTicket() {
 
 class ScriptedBroker final : public v1::NodeBootstrap::Service {
  public:
-  grpc::Status ClaimToken(grpc::ServerContext* /*context*/,
+  grpc::Status ClaimToken(grpc::ServerContext* context,
                           const v1::ClaimTokenRequest* request,
                           v1::ClaimTokenResponse* response) override {
+    {
+      const MutexLock lock(mutex_);
+      callers_.insert(context->peer());
+    }
     return answer(*request, *response);
   }
 
   std::function<grpc::Status(const v1::ClaimTokenRequest&,
                              v1::ClaimTokenResponse&)>
       answer;
+
+  // From how many connections it was called.
+  size_t connections() {
+    const MutexLock lock(mutex_);
+    return callers_.size();
+  }
+
+ private:
+  Mutex mutex_;
+  std::set<std::string> callers_ ABSL_GUARDED_BY(mutex_);
 };
+
+const NodeClaim kClaim = {
+    .ticket = TestTicket(), .node_name = "node-1", .csr_pem = "CSR"};
 
 class GrpcBrokerClientTest : public ::testing::Test {
  protected:
@@ -71,14 +90,14 @@ class GrpcBrokerClientTest : public ::testing::Test {
     };
   }
 
-  absl::StatusOr<BootstrapGrant> Claim(
-      absl::Duration timeout = absl::Seconds(20)) {
+  GrpcBrokerClient Client() const {
     return GrpcBrokerClient({.address = "127.0.0.1:" + std::to_string(port_),
                              .ca_pem = ca_pem_,
-                             .server_name = server_name_})
-        .Claim(
-            {.ticket = TestTicket(), .node_name = "node-1", .csr_pem = "CSR"},
-            timeout);
+                             .server_name = server_name_});
+  }
+  absl::StatusOr<BootstrapGrant> Claim(
+      absl::Duration timeout = absl::Seconds(20)) {
+    return Client().Claim(kClaim, timeout);
   }
 
   TestPki pki_;
@@ -190,6 +209,24 @@ TEST_F(GrpcBrokerClientTest, EndsWithinItsTime) {
               StatusIs(absl::StatusCode::kDeadlineExceeded));
   done = true;
   server_->Shutdown();  // waits for the handler, which reads `done`
+}
+
+// Behind one address there may be several replicas, one of them frozen.
+TEST_F(GrpcBrokerClientTest, AConnectionThatDoesNotAnswerIsNotUsedAgain) {
+  std::atomic<bool> frozen = true;
+  const auto served = broker_.answer;
+  broker_.answer = [&](const auto& request, auto& response) {
+    while (frozen && broker_.connections() < 2) std::this_thread::yield();
+    return served(request, response);
+  };
+  GrpcBrokerClient client = Client();
+  EXPECT_THAT(client.Claim(kClaim, absl::Milliseconds(300)),
+              StatusIs(absl::StatusCode::kDeadlineExceeded));
+  EXPECT_THAT(client.Claim(kClaim, absl::Seconds(5)), IsOk());
+  EXPECT_THAT(client.Claim(kClaim, absl::Seconds(5)), IsOk());
+  EXPECT_EQ(broker_.connections(), 2U) << "and one that does is kept";
+  frozen = false;
+  server_->Shutdown();
 }
 
 }  // namespace
