@@ -27,8 +27,9 @@ constexpr absl::Duration kTokenMemory = absl::Seconds(10);
 
 class SimulatedWatch final : public WatchStream {
  public:
-  SimulatedWatch(Network& network, std::unique_ptr<WatchStream> inner)
-      : network_(network), inner_(std::move(inner)) {}
+  SimulatedWatch(Network& network, const Resource& resource,
+                 std::unique_ptr<WatchStream> inner)
+      : network_(network), plural_(resource.plural), inner_(std::move(inner)) {}
 
   absl::StatusOr<RawWatchEvent> Next(absl::Duration timeout) override {
     Scheduler& scheduler = network_.scheduler();
@@ -42,34 +43,43 @@ class SimulatedWatch final : public WatchStream {
       if (event.ok()) return Deliver(*std::move(event));
       if (!absl::IsDeadlineExceeded(event.status())) return event.status();
       if (scheduler.Now() >= deadline) return event.status();
-      network_.AwaitChange(deadline - scheduler.Now());
+      network_.AwaitChange(plural_, deadline - scheduler.Now());
     }
   }
 
   void Cancel() override {
     cancelled_ = true;
-    network_.NoteChange();
+    network_.NoteChange(plural_);
   }
 
  private:
   absl::StatusOr<RawWatchEvent> Deliver(RawWatchEvent event) {
     Scheduler& scheduler = network_.scheduler();
-    if (scheduler.Chance(network_.rates().lagging_watch)) {
-      scheduler.Sleep(absl::Seconds(3) * scheduler.Fraction());
+    if (network_.Strike(network_.rates().lagging_watch, "lagging watch",
+                        plural_)) {
+      scheduler.Sleep(network_.faults().UpTo(absl::Seconds(3)));
     } else {
       scheduler.Yield();
     }
     if (cancelled_) return absl::CancelledError("cancelled");
-    if (scheduler.Chance(network_.rates().broken_watch)) {
+    if (network_.Strike(network_.rates().broken_watch, "broken watch",
+                        plural_)) {
       return absl::UnavailableError("the connection broke");
     }
     return event;
   }
 
   Network& network_;
+  const std::string_view plural_;
   const std::unique_ptr<WatchStream> inner_;
   bool cancelled_ = false;
 };
+
+std::shared_ptr<const Message> Copy(const Message& message) {
+  std::shared_ptr<Message> copy(message.New());
+  copy->CopyFrom(message);
+  return copy;
+}
 
 // Every request goes over the network.
 class SimulatedClient final : public KubernetesClient {
@@ -83,89 +93,115 @@ class SimulatedClient final : public KubernetesClient {
   absl::Status CreateObject(const Resource& resource,
                             std::string_view name_space, const Message& object,
                             Message& result) override {
-    return Request(
-        "create", resource, true, &result,
-        [resource, name_space = std::string(name_space), copy = Copy(object)](
-            KubernetesClient& client, Message& into) {
-          return client.CreateObject(resource, name_space, *copy, into);
+    return Write(
+        "create", resource, &object,
+        [&](KubernetesClient& client, const Message* sent, Message* answer) {
+          return client.CreateObject(resource, name_space, *sent, *answer);
+        },
+        &result,
+        [resource, name_space = std::string(name_space)](
+            KubernetesClient& client, const Message* sent, Message* answer) {
+          return client.CreateObject(resource, name_space, *sent, *answer);
         });
   }
   absl::Status GetObject(const Resource& resource, const ObjectName& name,
                          Message& result) override {
-    return Request("get", resource, false, &result,
-                   [resource, name](KubernetesClient& client, Message& into) {
-                     return client.GetObject(resource, name, into);
-                   });
+    return Read("get", resource, [&](KubernetesClient& client) {
+      return client.GetObject(resource, name, result);
+    });
   }
   absl::Status UpdateObject(const Resource& resource, const ObjectName& name,
                             std::string_view subresource, const Message& object,
                             Message& result) override {
-    return Request(
-        "update", resource, true, &result,
-        [resource, name, subresource = std::string(subresource),
-         copy = Copy(object)](KubernetesClient& client, Message& into) {
-          return client.UpdateObject(resource, name, subresource, *copy, into);
+    return Write(
+        "update", resource, &object,
+        [&](KubernetesClient& client, const Message* sent, Message* answer) {
+          return client.UpdateObject(resource, name, subresource, *sent,
+                                     *answer);
+        },
+        &result,
+        [resource, name, subresource = std::string(subresource)](
+            KubernetesClient& client, const Message* sent, Message* answer) {
+          return client.UpdateObject(resource, name, subresource, *sent,
+                                     *answer);
         });
   }
   absl::Status DeleteObject(const Resource& resource, const ObjectName& name,
                             const DeletePreconditions& expected) override {
-    return Request("delete", resource, true, nullptr,
-                   [resource, name, expected](KubernetesClient& client,
-                                              Message& /*into*/) {
-                     return client.DeleteObject(resource, name, expected);
-                   });
+    const auto done = [resource, name, expected](KubernetesClient& client,
+                                                 const Message* /*sent*/,
+                                                 Message* /*answer*/) {
+      return client.DeleteObject(resource, name, expected);
+    };
+    return Write("delete", resource, nullptr, done, nullptr, done);
   }
   absl::Status ListObjects(const Resource& resource, const ListQuery& query,
                            Message& list) override {
-    return Request("list", resource, false, &list,
-                   [resource, query](KubernetesClient& client, Message& into) {
-                     return client.ListObjects(resource, query, into);
-                   });
+    return Read("list", resource, [&](KubernetesClient& client) {
+      return client.ListObjects(resource, query, list);
+    });
   }
   absl::StatusOr<std::unique_ptr<WatchStream>> WatchObjects(
       const Resource& resource, const WatchQuery& query) override {
     std::unique_ptr<WatchStream> watch;
-    LATCHKEY_RETURN_IF_ERROR(network_.Carry(
-        fmt::format("watch {}", resource.plural),
-        [&]() -> absl::Status {
-          LATCHKEY_ASSIGN_OR_RETURN(const auto client, inner_());
+    LATCHKEY_RETURN_IF_ERROR(
+        Read("watch", resource, [&](KubernetesClient& client) -> absl::Status {
           LATCHKEY_ASSIGN_OR_RETURN(watch,
-                                    client->WatchObjects(resource, query));
+                                    client.WatchObjects(resource, query));
           return absl::OkStatus();
-        },
-        false));
-    return std::make_unique<SimulatedWatch>(network_, std::move(watch));
+        }));
+    return std::make_unique<SimulatedWatch>(network_, resource,
+                                            std::move(watch));
   }
 
  private:
-  static std::shared_ptr<const Message> Copy(const Message& message) {
-    std::shared_ptr<Message> copy(message.New());
-    copy->CopyFrom(message);
-    return copy;
+  template <typename Work>
+  absl::Status Read(std::string_view verb, const Resource& resource,
+                    const Work& work) {
+    return network_.Carry({.verb = verb,
+                           .object = resource.plural,
+                           .deliver = [&]() -> absl::Status {
+                             LATCHKEY_ASSIGN_OR_RETURN(const auto client,
+                                                       inner_());
+                             return work(*client);
+                           },
+                           .copy = nullptr});
   }
 
-  // The request may outlive the caller, so it has its own copies.
-  absl::Status Request(
-      std::string_view verb, const Resource& resource, bool write,
-      Message* result,
-      std::function<absl::Status(KubernetesClient&, Message&)> done) {
-    std::shared_ptr<Message> answer;
-    if (result != nullptr) answer.reset(result->New());
-    LATCHKEY_RETURN_IF_ERROR(network_.Carry(
-        fmt::format("{} {}", verb, resource.plural),
-        [answer, inner = inner_, done = std::move(done)]() -> absl::Status {
-          LATCHKEY_ASSIGN_OR_RETURN(const auto client, inner());
-          static latchkey::kubernetes::Status nothing;
-          return done(*client, answer == nullptr ? nothing : *answer);
-        },
-        write));
-    if (result != nullptr) result->CopyFrom(*answer);
-    return absl::OkStatus();
+  // `now` may refer to what the caller holds, `later` may not; each gets the
+  // object that is sent (or null) and where the answer goes (or null).
+  template <typename Now, typename Later>
+  absl::Status Write(std::string_view verb, const Resource& resource,
+                     const Message* sent, const Now& now, Message* answer,
+                     const Later& later) {
+    return network_.Carry(
+        {.verb = verb,
+         .object = resource.plural,
+         .deliver = [&]() -> absl::Status {
+           LATCHKEY_ASSIGN_OR_RETURN(const auto client, inner_());
+           return now(*client, sent, answer);
+         },
+         .copy = [&]() -> std::function<void()> {
+           return [inner = inner_, later,
+                   copy = sent == nullptr ? nullptr : Copy(*sent)] {
+             const auto client = inner();
+             if (!client.ok()) return;
+             const std::unique_ptr<Message> unread(
+                 copy == nullptr ? nullptr : copy->New());
+             later(**client, copy.get(), unread.get()).IgnoreError();
+           };
+         }});
   }
 
   Network& network_;
   const InnerClient inner_;
 };
+
+absl::Status Failed(absl::StatusCode code, const Errand& errand,
+                    std::string_view what) {
+  return absl::Status(
+      code, fmt::format("{} {}: {}", errand.verb, errand.object, what));
+}
 
 }  // namespace
 
@@ -173,69 +209,87 @@ void Network::SetApiServerDown(bool down) {
   down_ = down;
   Trace(down ? "API server down" : "API server up");
   if (down) api_.EndWatches();
-  NoteChange();
+  NoteChange("");
+}
+
+bool Network::Strike(double probability, std::string_view fault,
+                     std::string_view verb, std::string_view object) {
+  if (!faults_.Strike(probability)) return false;
+  if (traced_) {
+    Trace(fmt::format("FAULT {}: {} {} {}", faults_.drawn() - 1, fault, verb,
+                      object));
+  }
+  return true;
 }
 
 void Network::Travel() {
-  scheduler_.Sleep(scheduler_.Chance(rates_.slow)
-                       ? absl::Seconds(8) * scheduler_.Fraction()
-                       : absl::Milliseconds(4) * scheduler_.Fraction());
+  if (faults_.Strike(rates_.slow)) {
+    if (traced_) Trace(fmt::format("FAULT {}: slow", faults_.drawn() - 1));
+    scheduler_.Sleep(faults_.UpTo(absl::Seconds(8)));
+  } else {
+    scheduler_.Sleep(absl::Milliseconds(4) * scheduler_.Fraction());
+  }
 }
 
-absl::Status Network::CarryCall(std::string_view what,
-                                const std::function<absl::Status()>& done) {
-  const std::string name(what);
-  Travel();
-  if (scheduler_.Chance(rates_.lost_request)) {
-    Trace(name + ": request lost");
-    return absl::UnavailableError(name + ": request lost");
+void Network::SendLater(const Errand& errand, std::string_view what) {
+  scheduler_.Spawn(
+      kGroup,
+      [this, deliver = errand.copy(), after = faults_.UpTo(absl::Seconds(20)),
+       name = fmt::format("{} request arrives: {} {}", what, errand.verb,
+                          errand.object)] {
+        scheduler_.Sleep(after);
+        Trace(name);
+        deliver();
+      });
+}
+
+absl::Status Network::Exchange(const Errand& errand) {
+  const auto strikes = [&](double probability, std::string_view fault) {
+    return Strike(probability, fault, errand.verb, errand.object);
+  };
+  if (strikes(rates_.lost_request, "request lost")) {
+    return Failed(absl::StatusCode::kUnavailable, errand, "request lost");
   }
-  const absl::Status status = done();
-  Trace(fmt::format("{}: {}", name, status.ToString()));
+  if (errand.copy != nullptr && strikes(rates_.late_request, "request late")) {
+    SendLater(errand, "late");
+    return Failed(absl::StatusCode::kDeadlineExceeded, errand,
+                  "no answer in time");
+  }
+  if (errand.copy != nullptr &&
+      strikes(rates_.repeated_request, "request repeated")) {
+    SendLater(errand, "repeated");
+  }
+  const absl::Status status = errand.deliver();
+  if (traced_) {
+    Trace(fmt::format("{} {}: {}", errand.verb, errand.object,
+                      status.ToString()));
+  }
   Travel();
-  if (scheduler_.Chance(rates_.lost_answer)) {
-    Trace(name + ": answer lost");
-    return absl::UnavailableError(name + ": answer lost");
+  if (strikes(rates_.lost_answer, "answer lost")) {
+    return Failed(absl::StatusCode::kUnavailable, errand, "answer lost");
   }
   return status;
 }
 
-absl::Status Network::Carry(std::string_view what,
-                            const std::function<absl::Status()>& done,
-                            bool write) {
-  const std::string name(what);
+absl::Status Network::CarryCall(const Errand& errand) {
   Travel();
-  if (down_) return absl::UnavailableError(name + ": nobody answers");
-  if (scheduler_.Chance(rates_.lost_request)) {
-    Trace(name + ": request lost");
-    return absl::UnavailableError(name + ": request lost");
+  return Exchange(errand);
+}
+
+absl::Status Network::Carry(const Errand& errand) {
+  Travel();
+  if (down_) {
+    return Failed(absl::StatusCode::kUnavailable, errand, "nobody answers");
   }
-  if (scheduler_.Chance(rates_.throttled)) {
-    Trace(name + ": throttled");
+  if (Strike(rates_.throttled, "throttled", errand.verb, errand.object)) {
     return latchkey::WithRetryAfter(
-        absl::ResourceExhaustedError(name + ": throttled"), absl::Seconds(1));
+        Failed(absl::StatusCode::kResourceExhausted, errand, "throttled"),
+        absl::Seconds(1));
   }
-  if (scheduler_.Chance(rates_.server_error)) {
-    Trace(name + ": server error");
-    return absl::InternalError(name + ": server error");
+  if (Strike(rates_.server_error, "server error", errand.verb, errand.object)) {
+    return Failed(absl::StatusCode::kInternal, errand, "server error");
   }
-  if (write && scheduler_.Chance(rates_.late_request)) {
-    Trace(name + ": request late");
-    scheduler_.Spawn(kGroup, [this, name, done] {
-      scheduler_.Sleep(absl::Seconds(20) * scheduler_.Fraction());
-      Trace(
-          fmt::format("{}: late request arrives: {}", name, done().ToString()));
-    });
-    return absl::DeadlineExceededError(name + ": no answer in time");
-  }
-  const absl::Status status = done();
-  if (traced_) Trace(fmt::format("{}: {}", name, status.ToString()));
-  Travel();
-  if (scheduler_.Chance(rates_.lost_answer)) {
-    Trace(name + ": answer lost");
-    return absl::UnavailableError(name + ": answer lost");
-  }
-  return status;
+  return Exchange(errand);
 }
 
 std::unique_ptr<KubernetesClient> Network::ClientOf(latchkey::User user) {
@@ -256,20 +310,49 @@ std::unique_ptr<KubernetesClient> Network::ClientWithToken(std::string token) {
 
 absl::StatusOr<latchkey::User> Network::Authenticate(const std::string& token) {
   auto user = api_.AuthenticateToken(token);
+  const absl::Time now = scheduler_.Now();
   const auto known = known_tokens_.find(token);
-  if (user.ok()) {
-    known_tokens_.insert_or_assign(token, KnownToken{*user, scheduler_.Now()});
+  if (!user.ok()) {
+    const bool remembered = known != known_tokens_.end() &&
+                            now - known->second.since < kTokenMemory &&
+                            now >= known->second.known_from;
+    if (remembered) return known->second.user;
     return user;
   }
-  if (known != known_tokens_.end() &&
-      scheduler_.Now() - known->second.since < kTokenMemory) {
-    return known->second.user;
+  if (known == known_tokens_.end()) {
+    absl::Time from = now;
+    if (Strike(rates_.lagging_login, "token not known yet")) {
+      from += faults_.UpTo(absl::Seconds(4));
+    }
+    known_tokens_[token] = {*user, now, from};
+    if (from > now) return absl::UnauthenticatedError("not known yet");
+    return user;
   }
+  if (now < known->second.known_from) {
+    return absl::UnauthenticatedError("not known yet");
+  }
+  known->second.since = now;
   return user;
 }
 
-void Network::AwaitChange(absl::Duration timeout) {
-  scheduler_.Await(this, timeout);
+Network::Topic Network::TopicOf(std::string_view plural) {
+  if (plural.empty()) return kAny;
+  if (plural == "secrets") return kSecrets;
+  return plural == "certificatesigningrequests" ? kCsrs : kOthers;
+}
+
+void Network::AwaitChange(std::string_view plural, absl::Duration timeout) {
+  scheduler_.Await(&topics_[TopicOf(plural)], timeout);
+}
+
+void Network::NoteChange(std::string_view plural) {
+  const Topic topic = TopicOf(plural);
+  if (topic != kAny) {
+    scheduler_.Signal(&topics_[topic]);
+    scheduler_.Signal(&topics_[kAny]);
+    return;
+  }
+  for (const char& each : topics_) scheduler_.Signal(&each);
 }
 
 void Network::Trace(std::string line) {

@@ -19,15 +19,18 @@ constexpr absl::Duration kCallTimeout = absl::Seconds(15);
 
 // As server/broker.cc wires them, without ports.
 struct SimulatedBroker::Parts {
-  Parts(Network& network, const latchkey::LivePolicy& policy,
+  Parts(const Options& options, Network& network,
+        const latchkey::LivePolicy& policy, latchkey::AuditLog& audit,
         const latchkey::Clock& clock)
       : raw(network.ClientOf(latchkey::BrokerUser())),
         client(*raw, {}),
         store(client),
         misuse(store, policy, audit, clock),
-        token_broker({}, store, policy, misuse, index, clock),
+        token_broker({.join_window = options.join_window}, store, policy,
+                     misuse, index, clock),
         approver({}, client, store, misuse, audit, clock),
-        upkeep({.fetch_grace = absl::Minutes(2)}, client, store, audit, clock),
+        upkeep({.fetch_grace = options.fetch_grace}, client, store, audit,
+               clock),
         events({}, *raw),
         controller({.approver_threads = 2, .upkeep_threads = 1}, *raw, approver,
                    upkeep, index, events, clock) {}
@@ -35,7 +38,6 @@ struct SimulatedBroker::Parts {
   const std::unique_ptr<latchkey::KubernetesClient> raw;
   latchkey::RetryingKubernetesClient client;
   latchkey::KubernetesTokenStore store;
-  latchkey::NoAuditLog audit;
   latchkey::MisuseGuard misuse;
   latchkey::RecordIndex index;
   latchkey::TokenBroker token_broker;
@@ -45,9 +47,14 @@ struct SimulatedBroker::Parts {
   latchkey::JoinController controller;
 };
 
-SimulatedBroker::SimulatedBroker(Network& network,
+SimulatedBroker::SimulatedBroker(const Options& options, Network& network,
+                                 AuditBook& audit,
                                  const latchkey::LivePolicy& policy)
-    : network_(network), policy_(policy), clock_(network.scheduler()) {
+    : options_(options),
+      network_(network),
+      policy_(policy),
+      clock_(network.scheduler()),
+      audit_(options.number, audit, network, clock_) {
   Restart();
 }
 
@@ -65,7 +72,8 @@ void SimulatedBroker::Restart() {
   Scheduler& scheduler = network_.scheduler();
   group_ = scheduler.NewGroup();
   scheduler.StartIn(group_, [this] {
-    parts_ = std::make_unique<Parts>(network_, policy_, clock_);
+    parts_ =
+        std::make_unique<Parts>(options_, network_, policy_, audit_, clock_);
   });
 }
 
@@ -79,30 +87,38 @@ latchkey::TokenBroker& SimulatedBroker::token_broker() {
   return parts_->token_broker;
 }
 
-absl::Status SimulatedBroker::Serve(const std::string& what,
-                                    std::function<void()> work,
+absl::Status SimulatedBroker::Serve(std::string_view verb,
+                                    std::string_view object,
+                                    const std::function<void()>& work,
                                     const std::shared_ptr<bool>& answered) {
-  return network_.CarryCall(what, [&]() -> absl::Status {
-    if (!alive()) return absl::UnavailableError(what + ": no broker there");
-    Scheduler& scheduler = network_.scheduler();
-    const Scheduler::Group group = group_;
-    scheduler.Spawn(group, [&scheduler, work, answered] {
-      work();
-      *answered = true;
-      scheduler.Signal(answered.get());
-    });
-    const absl::Time deadline = scheduler.Now() + kCallTimeout;
-    while (!*answered) {
-      if (group != group_ || !alive()) {
-        return absl::UnavailableError(what + ": the broker went away");
-      }
-      if (scheduler.Now() >= deadline) {
-        return absl::DeadlineExceededError(what + ": no answer in time");
-      }
-      scheduler.Await(answered.get(), absl::Seconds(1));
+  return network_.CarryCall(
+      {.verb = verb,
+       .object = object,
+       .deliver = [&] { return RunAndWait(work, answered); },
+       .copy = [&]() -> std::function<void()> {
+         return [this, work] {
+           if (alive()) network_.scheduler().Spawn(group_, work);
+         };
+       }});
+}
+
+absl::Status SimulatedBroker::RunAndWait(
+    const std::function<void()>& work, const std::shared_ptr<bool>& answered) {
+  if (!alive()) return absl::UnavailableError("no broker there");
+  Scheduler& scheduler = network_.scheduler();
+  const Scheduler::Group group = group_;
+  scheduler.Spawn(group, work);
+  const absl::Time deadline = scheduler.Now() + kCallTimeout;
+  while (!*answered) {
+    if (group != group_ || !alive()) {
+      return absl::UnavailableError("the broker went away");
     }
-    return absl::OkStatus();
-  });
+    if (scheduler.Now() >= deadline) {
+      return absl::DeadlineExceededError("no answer in time");
+    }
+    scheduler.Await(answered.get(), absl::Seconds(1));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Certificate> SimulatedDisk::Check(
@@ -159,7 +175,7 @@ absl::Status SimulatedDisk::Install(const NodeCredential& credential,
   return absl::OkStatus();
 }
 
-PrivateKey PooledKey(size_t number) {
+const PrivateKey& PooledKey(size_t number) {
   // From a file: names of CSRs derive from keys, and the order of names must be
   // the same in every process.
   static const std::vector<PrivateKey> keys = [] {

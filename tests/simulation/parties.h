@@ -27,6 +27,7 @@
 #include "services/token_broker.h"
 #include "services/token_upkeep.h"
 #include "storage/kubernetes_token_store.h"
+#include "tests/simulation/audit_book.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/scheduler.h"
 
@@ -60,8 +61,15 @@ class SimulatedPace final : public latchkey::Pace {
 // A broker process: it can be killed, and started again.
 class SimulatedBroker {
  public:
-  // `network` and `policy` must outlive this. Starts.
-  SimulatedBroker(Network& network, const latchkey::LivePolicy& policy);
+  struct Options {
+    int number = 0;
+    absl::Duration fetch_grace = absl::Minutes(2);
+    absl::Duration join_window = absl::Minutes(15);
+  };
+
+  // The rest must outlive this. Starts.
+  SimulatedBroker(const Options& options, Network& network, AuditBook& audit,
+                  const latchkey::LivePolicy& policy);
   ~SimulatedBroker();
 
   void Kill();
@@ -72,23 +80,28 @@ class SimulatedBroker {
   SkewedClock& clock() { return clock_; }
 
   // A call to it over the network, from a fiber of the caller: `body` runs on a
-  // thread of the broker. kUnavailable, kDeadlineExceeded if there is no
-  // answer.
+  // thread of the broker, and refers to nothing of the caller's. kUnavailable,
+  // kDeadlineExceeded if there is no answer.
   template <typename Answer>
   absl::StatusOr<Answer> Call(
-      const std::string& what,
+      std::string_view verb, std::string_view object,
       std::function<absl::StatusOr<Answer>(latchkey::TokenBroker&)> body);
 
  private:
   struct Parts;
   latchkey::TokenBroker& token_broker();
-  // Runs `work` on a thread of this broker and waits for it.
-  absl::Status Serve(const std::string& what, std::function<void()> work,
+  // Runs `work` on a thread of this broker, and waits until it has `answered`.
+  absl::Status Serve(std::string_view verb, std::string_view object,
+                     const std::function<void()>& work,
                      const std::shared_ptr<bool>& answered);
+  absl::Status RunAndWait(const std::function<void()>& work,
+                          const std::shared_ptr<bool>& answered);
 
+  const Options options_;
   Network& network_;
   const latchkey::LivePolicy& policy_;
   SkewedClock clock_;
+  SimulatedAuditLog audit_;  // its file outlives the process
   Scheduler::Group group_ = 0;
   bool frozen_ = false;
   std::unique_ptr<Parts> parts_;
@@ -96,14 +109,18 @@ class SimulatedBroker {
 
 template <typename Answer>
 absl::StatusOr<Answer> SimulatedBroker::Call(
-    const std::string& what,
+    std::string_view verb, std::string_view object,
     std::function<absl::StatusOr<Answer>(latchkey::TokenBroker&)> body) {
   auto answer = std::make_shared<std::optional<absl::StatusOr<Answer>>>();
   auto answered = std::make_shared<bool>(false);
   const absl::Status served = Serve(
-      what,
-      [this, answer, body = std::move(body)] {
-        answer->emplace(body(token_broker()));
+      verb, object,
+      [this, answer, answered, body = std::move(body)] {
+        auto result = body(token_broker());
+        if (*answered) return;  // a repeated request; the caller has one
+        answer->emplace(std::move(result));
+        *answered = true;
+        network_.scheduler().Signal(answered.get());
       },
       answered);
   if (!served.ok()) return served;
@@ -130,6 +147,11 @@ class SimulatedDisk final : public latchkey::NodeStore {
   absl::Status Install(const latchkey::NodeCredential& credential,
                        absl::Time now) override;
 
+  // What a kubelet would use; null: nothing yet.
+  const latchkey::NodeCredential* current() const {
+    return current_.has_value() ? &*current_ : nullptr;
+  }
+
  private:
   absl::StatusOr<latchkey::Certificate> Check(
       const std::optional<latchkey::NodeCredential>& credential,
@@ -143,7 +165,7 @@ class SimulatedDisk final : public latchkey::NodeStore {
 };
 
 // One key, of a few dozen that are always the same.
-latchkey::PrivateKey PooledKey(size_t number);
+const latchkey::PrivateKey& PooledKey(size_t number);
 
 }  // namespace latchkey_testing
 

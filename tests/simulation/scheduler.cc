@@ -1,6 +1,7 @@
 #include "tests/simulation/scheduler.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace latchkey_testing {
@@ -16,8 +17,11 @@ struct Scheduler::Fiber {
   std::function<void()> body;
   boost::context::fiber context;
   bool ended = false;
-  bool waiting = false;  // in waiters_ or sleepers_
   bool signalled = false;
+  // What it waits for, and its place among the sleepers; null, none: it does
+  // not.
+  const void* condition = nullptr;
+  std::optional<std::multimap<absl::Time, FiberPtr>::iterator> alarm;
 };
 
 class Scheduler::Handle final : public Execution::Task {
@@ -174,12 +178,16 @@ void Scheduler::Resume(const FiberPtr& fiber) {
 void Scheduler::Park() { back_ = std::move(back_).resume(); }
 
 void Scheduler::StopWaiting(const FiberPtr& fiber) {
-  if (!fiber->waiting) return;
-  fiber->waiting = false;
-  std::erase_if(sleepers_,
-                [&](const auto& entry) { return entry.second == fiber; });
-  std::erase_if(waiters_,
-                [&](const auto& entry) { return entry.second == fiber; });
+  if (fiber->alarm.has_value()) {
+    const auto alarm = *fiber->alarm;
+    fiber->alarm.reset();
+    sleepers_.erase(alarm);
+  }
+  if (fiber->condition == nullptr) return;
+  const auto waiters = waiters_.find(fiber->condition);
+  fiber->condition = nullptr;
+  std::erase(waiters->second, fiber);
+  if (waiters->second.empty()) waiters_.erase(waiters);
 }
 
 void Scheduler::Yield() {
@@ -191,11 +199,12 @@ void Scheduler::Yield() {
 bool Scheduler::Await(const void* condition, absl::Duration timeout) {
   if (unwinding_ || running_ == nullptr) return true;
   const FiberPtr self = running_;
-  self->waiting = true;
   self->signalled = false;
-  if (condition != nullptr) waiters_.emplace(condition, self);
+  self->condition = condition;
+  if (condition != nullptr) waiters_[condition].push_back(self);
   if (timeout < absl::InfiniteDuration()) {
-    sleepers_.emplace(now_ + std::max(timeout, absl::ZeroDuration()), self);
+    self->alarm =
+        sleepers_.emplace(now_ + std::max(timeout, absl::ZeroDuration()), self);
   }
   Park();
   return self->signalled;
@@ -216,10 +225,12 @@ bool Scheduler::WaitFor(const void* condition, std::mutex& mutex,
 }
 
 void Scheduler::Signal(const void* condition) {
-  std::vector<FiberPtr> woken;
-  const auto [begin, end] = waiters_.equal_range(condition);
-  for (auto it = begin; it != end; ++it) woken.push_back(it->second);
+  const auto waiters = waiters_.find(condition);
+  if (waiters == waiters_.end()) return;
+  const std::vector<FiberPtr> woken = std::move(waiters->second);
+  waiters_.erase(waiters);
   for (const FiberPtr& fiber : woken) {
+    fiber->condition = nullptr;
     StopWaiting(fiber);
     fiber->signalled = true;
     ready_.push_back(fiber);

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <random>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
 #include <absl/time/time.h>
@@ -97,7 +98,9 @@ class Scheduler final : public latchkey::Execution {
   std::vector<FiberPtr> fibers_;  // all that have not ended
   std::vector<FiberPtr> ready_;
   std::multimap<absl::Time, FiberPtr> sleepers_;
-  std::multimap<const void*, FiberPtr> waiters_;
+  // By what they wait for. Never walked as a whole: addresses are not the same
+  // each time.
+  std::unordered_map<const void*, std::vector<FiberPtr>> waiters_;
   std::set<Group> frozen_;
   Group starting_ = 0;
   FiberPtr running_;

@@ -1,9 +1,11 @@
 #include "tests/simulation/write_log.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "crypto/certificate_request.h"
 #include "services/csr_rules.h"
 #include "storage/token_secret.h"
 
@@ -24,11 +26,57 @@ const CertificateSigningRequest& AsCsr(const latchkey::StoredObject& object) {
   return static_cast<const CertificateSigningRequest&>(object->message());
 }
 
-bool IsApproved(const CertificateSigningRequest& csr) {
-  for (const auto& condition : csr.status().conditions()) {
-    if (condition.type() == "Approved") return true;
+bool Has(const CertificateSigningRequest& csr, std::string_view condition) {
+  for (const auto& each : csr.status().conditions()) {
+    if (each.type() == condition) return true;
   }
   return false;
+}
+
+std::multiset<std::string> SetOf(const auto& texts) {
+  return {texts.begin(), texts.end()};
+}
+
+// What of `csr` does not fit the token's scope; empty: nothing. Written anew,
+// so that the approver's rules are judged by other ones.
+std::string_view UnfitOf(const CertificateSigningRequest& csr,
+                         const TokenRecord& record) {
+  const auto& spec = csr.spec();
+  const auto request = latchkey::CertificateRequest::Parse(spec.request());
+  if (!request.ok()) return "no request";
+  if (request->common_names !=
+      std::vector<std::string>{"system:node:" + record.scope.node_name}) {
+    return "its name";
+  }
+  if (request->organizations != std::vector<std::string>{"system:nodes"} ||
+      request->has_other_subject_attributes) {
+    return "its subject";
+  }
+  if (request->has_subject_alt_name || request->has_other_extensions) {
+    return "its extensions";
+  }
+  auto usages = SetOf(spec.usages());
+  usages.erase("key encipherment");
+  if (usages !=
+      std::multiset<std::string>{"client auth", "digital signature"}) {
+    return "its usages";
+  }
+  auto groups = SetOf(record.groups);
+  groups.insert({"system:bootstrappers", "system:authenticated"});
+  if (SetOf(spec.groups()) != groups) return "its groups";
+  const auto& cap = record.scope.max_certificate_lifetime;
+  if (cap.has_value() && (!spec.has_expiration_seconds() ||
+                          absl::Seconds(spec.expiration_seconds()) > *cap)) {
+    return "its lifetime";
+  }
+  if (record.BoundKey() != request->key_digest) return "its key";
+  return "";
+}
+
+// Whether the API server takes the Secret for a token to log in with.
+bool LetsLogIn(const Secret& secret) {
+  const auto usage = secret.data().find("usage-bootstrap-authentication");
+  return usage != secret.data().end() && usage->second == "true";
 }
 
 // The arrows of storage/token_life.h, by their ends.
@@ -55,14 +103,35 @@ const TokenRecord* WriteLog::LastRecord(const std::string& id) const {
   return uid == uid_of_id_.end() ? nullptr : &lives_.at(uid->second).record;
 }
 
-void WriteLog::Violation(std::string what) {
-  violations_.push_back(fmt::format("revision {}: {}", revision_, what));
+bool WriteLog::HasUnspentCertificate() const {
+  return std::any_of(lives_.begin(), lives_.end(), [&](const auto& entry) {
+    const Life& life = entry.second;
+    const TokenRecord& record = life.record;
+    if (record.state != TokenState::kReserved || life.removed) return false;
+    const auto csr = csrs_.find(record.reservation->csr_uid);
+    // Of one that was deleted nobody can know.
+    return csr != csrs_.end() && csr->second.certified && !csr->second.deleted;
+  });
 }
 
-void WriteLog::Record(const StoreChange& change) {
+std::vector<std::string> WriteLog::Secrets() const {
+  std::vector<std::string> secrets;
+  for (const auto& [uid, life] : lives_) {
+    secrets.emplace_back(life.first_secret.Reveal());
+  }
+  return secrets;
+}
+
+void WriteLog::Complain(std::string_view promise, std::string_view whose) {
+  violations_.Add(promise, fmt::format("{}, revision {}", whose, revision_));
+}
+
+void WriteLog::Record(const StoreChange& change, absl::Time now) {
   revision_ = change.revision;
+  now_ = now;
   if (change.plural == "secrets") OnSecret(change);
   if (change.plural == "certificatesigningrequests") OnCsr(change);
+  if (change.plural == "nodes") nodes_.insert(change.name.name);
 }
 
 absl::StatusOr<latchkey::StoredObject> LoggedStore::Write(
@@ -76,67 +145,124 @@ absl::StatusOr<latchkey::StoredObject> LoggedStore::Write(
                .plural = std::string(resource.plural),
                .name = name,
                .before = expected,
-               .after = is_delete ? nullptr : *written});
+               .after = is_delete ? nullptr : *written},
+              clock_.Now());
+  on_write_(resource.plural);
   return written;
 }
 
 void WriteLog::OnSecret(const StoreChange& change) {
   const latchkey::StoredObject& shown =
       change.after == nullptr ? change.before : change.after;
-  const auto token =
-      latchkey::ReadTokenSecret(static_cast<const Secret&>(shown->message()));
-  if (absl::IsFailedPrecondition(token.status())) return;
-  if (!token.ok()) return Violation(token.status().ToString());
+  const auto& secret = static_cast<const Secret&>(shown->message());
+  const auto token = latchkey::ReadTokenSecret(secret);
+  if (absl::IsFailedPrecondition(token.status())) {
+    if (change.before != nullptr && change.after != nullptr) {
+      Complain("a Secret that is not ours was written", change.name.name);
+    }
+    return;
+  }
+  if (!token.ok()) {
+    return Complain("a record makes no sense", token.status().ToString());
+  }
   const TokenRecord& record = token->record;
   if (change.after == nullptr) {
     request_uid_.erase(record.request_key);
+    lives_.at(token->uid).removed = true;
     return;
   }
-  const auto [it, created] = lives_.try_emplace(
-      token->uid, Life{.record = record, .approved = {}, .certified = {}});
+  const bool alive = record.state == TokenState::kActive ||
+                     record.state == TokenState::kReserved;
+  if (LetsLogIn(secret) != alive) {
+    Complain("a token that cannot be used lets its holder log in",
+             record.id.text());
+  }
+  const auto [it, created] =
+      lives_.try_emplace(token->uid, Life{.record = record,
+                                          .first_secret = record.secret,
+                                          .approved = {},
+                                          .certified = {}});
   uid_of_id_[record.id.text()] = token->uid;
   if (!created) {
-    CheckStep(it->second, record);
+    CheckStep(token->uid, it->second, record);
     it->second.record = record;
     return;
   }
-  // One request, one Secret.
   const auto [request, first] =
       request_uid_.try_emplace(record.request_key, token->uid);
-  if (!first) {
-    Violation(fmt::format("token {}: a second Secret of one request",
-                          record.id.text()));
-  }
+  if (!first) Complain("one request has two Secrets", record.id.text());
 }
 
-void WriteLog::CheckStep(const Life& life, const TokenRecord& next) {
+void WriteLog::CheckStep(const std::string& uid, const Life& life,
+                         const TokenRecord& next) {
   const TokenRecord& before = life.record;
-  const auto complain = [&](std::string_view what) {
-    Violation(fmt::format("token {}: {}", next.id.text(), what));
-  };
+  const std::string& id = next.id.text();
   if (!IsArrow(before.state, next.state)) {
-    complain(fmt::format("no arrow from {} to {}",
+    Complain("a step that is no arrow",
+             fmt::format("token {} from {} to {}", id,
                          latchkey::TokenStateName(before.state),
                          latchkey::TokenStateName(next.state)));
   }
   if (before.claim.has_value() && next.claim != before.claim) {
-    complain("another claim took the place of the first");
+    Complain("another claim took the place of the first", id);
   }
   if (next.scope != before.scope || next.provisioner != before.provisioner) {
-    complain("its scope or owner changed");
+    Complain("a token's scope or owner changed", id);
   }
+  const bool over =
+      next.state == TokenState::kSpent || next.state == TokenState::kRevoked;
+  if (over && next.secret.Reveal() == life.first_secret.Reveal()) {
+    Complain("a token that is over still has its secret", id);
+  }
+  CheckReservation(before, next);
   const bool was_held = before.state == TokenState::kReserved;
-  if (was_held && next.state == TokenState::kActive &&
-      !csrs_[before.reservation->csr_uid].dead) {
-    complain("released from a CSR that may still be signed");
+  if (was_held && next.state == TokenState::kActive) {
+    CheckRelease(uid, before);
   }
-  if (was_held && next.state == TokenState::kReserved &&
-      next.reservation != before.reservation) {
-    complain("another CSR took the place of the first");
+  if (was_held && next.state == TokenState::kSpent) {
+    CheckSpending(uid, before, next);
   }
-  if (next.state == TokenState::kSpent && was_held &&
-      !csrs_[before.reservation->csr_uid].certified) {
-    complain("spent on a CSR without a certificate");
+}
+
+void WriteLog::CheckReservation(const TokenRecord& before,
+                                const TokenRecord& next) {
+  if (next.state != TokenState::kReserved) return;
+  if (before.state == TokenState::kReserved) {
+    if (next.reservation != before.reservation) {
+      Complain("another CSR took the place of the first", next.id.text());
+    }
+    return;
+  }
+  if (clocks_are_right_ && before.ExpiredAt(now_ - absl::Seconds(1))) {
+    Complain("reserved after its time", next.id.text());
+  }
+  const auto bound = before.BoundKey();
+  if (bound.has_value() && next.reservation->key_digest != *bound) {
+    Complain("reserved for another key", next.id.text());
+  }
+}
+
+void WriteLog::CheckRelease(const std::string& uid, const TokenRecord& before) {
+  const std::string& csr = before.reservation->csr_uid;
+  if (!csrs_[csr].dead) {
+    Complain("released from a CSR that may still be signed", before.id.text());
+  }
+  if (!audit_.Says("token.release", uid, csr)) {
+    Complain("released and not audited", before.id.text());
+  }
+}
+
+void WriteLog::CheckSpending(const std::string& uid, const TokenRecord& before,
+                             const TokenRecord& next) {
+  const CsrLife& csr = csrs_[before.reservation->csr_uid];
+  const std::string& id = next.id.text();
+  if (!csr.certified) Complain("spent on a CSR without a certificate", id);
+  if (!audit_.SaysSpent(uid, next.certificate->fingerprint)) {
+    Complain("spent and not audited", id);
+  }
+  if (clocks_are_right_ && !nodes_.contains(next.scope.node_name) &&
+      now_ < csr.certified_at + fetch_grace_) {
+    Complain("spent before its machine had the certificate", id);
   }
 }
 
@@ -144,6 +270,7 @@ void WriteLog::OnCsr(const StoreChange& change) {
   if (change.after == nullptr) {
     CsrLife& life = csrs_[AsCsr(change.before).metadata().uid()];
     if (!life.certified) life.dead = true;
+    life.deleted = true;
     return;
   }
   const CertificateSigningRequest& csr = AsCsr(change.after);
@@ -152,48 +279,59 @@ void WriteLog::OnCsr(const StoreChange& change) {
   if (requester.substr(0, kBootstrapUser.size()) != kBootstrapUser) return;
   life.token_id = requester.substr(kBootstrapUser.size());
   life.dead = latchkey::StateOf(csr) == CsrState::kDead;
-  if (IsApproved(csr) && !life.approved) {
-    life.approved = true;
-    ++approvals_;
-    CheckApproval(csr, life);
+  OnVerdict(csr, life);
+  if (csr.status().certificate().empty() || life.certified) return;
+  life.certified = true;
+  life.certified_at = now_;
+  ++certificates_;
+  const auto uid = uid_of_id_.find(life.token_id);
+  if (uid == uid_of_id_.end()) return;  // CheckApproval complained
+  Life& token = lives_.at(uid->second);
+  token.certified.insert(csr.metadata().uid());
+  if (token.certified.size() > 1) {
+    Complain("a token has two certificates", life.token_id);
   }
-  if (!csr.status().certificate().empty() && !life.certified) {
-    life.certified = true;
-    ++certificates_;
-    const auto uid = uid_of_id_.find(life.token_id);
-    if (uid == uid_of_id_.end()) return;  // CheckApproval complained
-    Life& token = lives_.at(uid->second);
-    token.certified.insert(csr.metadata().uid());
-    if (token.certified.size() > 1) {
-      Violation(fmt::format("token {}: a second certificate", life.token_id));
+}
+
+void WriteLog::OnVerdict(const CertificateSigningRequest& csr, CsrLife& life) {
+  if (Has(csr, "Denied") && !life.denied) {
+    life.denied = true;
+    if (!audit_.Says("csr.deny", "", csr.metadata().uid())) {
+      Complain("denied and not audited", csr.metadata().name());
     }
   }
+  if (!Has(csr, "Approved") || life.approved) return;
+  life.approved = true;
+  ++approvals_;
+  CheckApproval(csr, life);
 }
 
 void WriteLog::CheckApproval(const CertificateSigningRequest& csr,
                              const CsrLife& life) {
-  const auto complain = [&](std::string_view what) {
-    Violation(fmt::format("token {}, CSR {}: {}", life.token_id,
-                          csr.metadata().name(), what));
-  };
+  const std::string& csr_uid = csr.metadata().uid();
+  const std::string whose =
+      fmt::format("token {}, CSR {}", life.token_id, csr.metadata().name());
   const auto uid = uid_of_id_.find(life.token_id);
-  if (uid == uid_of_id_.end()) return complain("approved without a record");
+  if (uid == uid_of_id_.end()) {
+    return Complain("approved without a record", whose);
+  }
   Life& token = lives_.at(uid->second);
   for (const std::string& other : token.approved) {
-    if (!csrs_[other].dead) complain("a second approval");
+    if (!csrs_[other].dead) Complain("a token has two approvals", whose);
   }
-  token.approved.insert(csr.metadata().uid());
+  token.approved.insert(csr_uid);
   const TokenRecord& record = token.record;
   if (!record.reservation.has_value() ||
-      record.reservation->csr_uid != csr.metadata().uid()) {
-    complain("approved without the reservation");
+      record.reservation->csr_uid != csr_uid) {
+    Complain("approved without the reservation", whose);
   }
-  const auto request =
-      latchkey::CheckRequest(csr.spec().request(), record.scope.node_name);
-  if (!request.ok()) {
-    complain("approved out of scope: " + request.status().ToString());
-  } else if (record.BoundKey() != request->key_digest) {
-    complain("approved for another key");
+  if (!audit_.Says("csr.approve", uid->second, csr_uid) ||
+      !audit_.Says("token.reserve", uid->second, csr_uid)) {
+    Complain("approved and not audited", whose);
+  }
+  const std::string_view unfit = UnfitOf(csr, record);
+  if (!unfit.empty()) {
+    Complain("approved out of scope", fmt::format("{}: {}", whose, unfit));
   }
 }
 

@@ -20,21 +20,34 @@
 #include "kubernetes/certificates.pb.h"
 #include "kubernetes/core.pb.h"
 #include "storage/token_record.h"
+#include "tests/simulation/audit_book.h"
+#include "tests/simulation/violation.h"
 
 namespace latchkey_testing {
 
 class WriteLog {
  public:
-  // Takes in the next write.
-  void Record(const latchkey::StoreChange& change);
+  // `audit`, which must have said of each write that it would be, before.
+  WriteLog(const AuditBook& audit, Violations& violations)
+      : audit_(audit), violations_(violations) {}
 
-  // What is wrong with what was written, a sentence each; empty: nothing.
-  const std::vector<std::string>& violations() const { return violations_; }
+  // Takes in the next write, at this true time.
+  void Record(const latchkey::StoreChange& change, absl::Time now);
+
+  // Brokers' clocks were wrong: no deadline that they keep is to be relied on.
+  void DoubtClocks() { clocks_are_right_ = false; }
+  // How long a certificate must be left to its machine, unless its Node is
+  // there.
+  void SetFetchGrace(absl::Duration grace) { fetch_grace_ = grace; }
 
   // The record of a token id as it was last, whether it is still there or not.
   const latchkey::TokenRecord* LastRecord(const std::string& id) const;
   int approvals() const { return approvals_; }
   int certificates() const { return certificates_; }
+  // Whether a token has bought its certificate and is not over yet.
+  bool HasUnspentCertificate() const;
+  // Secret halves of all tokens there were.
+  std::vector<std::string> Secrets() const;
 
  private:
   using Csr = latchkey::kubernetes::CertificateSigningRequest;
@@ -42,37 +55,62 @@ class WriteLog {
   // One token's life: that of one Secret, by its UID.
   struct Life {
     latchkey::TokenRecord record;
+    latchkey::SecretString first_secret;
     std::set<std::string> approved;   // UIDs of its CSRs
     std::set<std::string> certified;  // the same
+    bool removed = false;
   };
   struct CsrLife {
     std::string token_id;
     bool approved = false;
+    bool denied = false;
     bool certified = false;
     bool dead = false;  // certain never to be certified
+    bool deleted = false;
+    absl::Time certified_at = absl::InfiniteFuture();
   };
 
   void OnSecret(const latchkey::StoreChange& change);
   void OnCsr(const latchkey::StoreChange& change);
-  void CheckStep(const Life& life, const latchkey::TokenRecord& next);
+  void CheckStep(const std::string& uid, const Life& life,
+                 const latchkey::TokenRecord& next);
+  void CheckReservation(const latchkey::TokenRecord& before,
+                        const latchkey::TokenRecord& next);
+  void CheckRelease(const std::string& uid,
+                    const latchkey::TokenRecord& before);
+  void CheckSpending(const std::string& uid,
+                     const latchkey::TokenRecord& before,
+                     const latchkey::TokenRecord& next);
+  void OnVerdict(const Csr& csr, CsrLife& life);
   void CheckApproval(const Csr& csr, const CsrLife& life);
-  void Violation(std::string what);
+  void Complain(std::string_view promise, std::string_view whose);
 
+  const AuditBook& audit_;
+  Violations& violations_;
+  bool clocks_are_right_ = true;
+  absl::Duration fetch_grace_;
   int64_t revision_ = 0;
+  absl::Time now_;
+  std::set<std::string> nodes_;
   std::map<std::string, Life> lives_;               // by UID
   std::map<std::string, std::string> uid_of_id_;    // of the latest Secret
   std::map<std::string, std::string> request_uid_;  // request key: live Secret
   std::map<std::string, CsrLife> csrs_;             // by UID
   int approvals_ = 0;
   int certificates_ = 0;
-  std::vector<std::string> violations_;
 };
 
 // A store whose every write is recorded in `log`. Both must outlive it.
 class LoggedStore final : public latchkey::ObjectStore {
  public:
-  LoggedStore(latchkey::ObjectStore& inner, WriteLog& log)
-      : inner_(inner), log_(log) {}
+  // `on_write` is told of the resource.
+  LoggedStore(latchkey::ObjectStore& inner, WriteLog& log,
+              const latchkey::Clock& clock,
+              std::function<void(std::string_view plural)> on_write)
+      : inner_(inner),
+        log_(log),
+        clock_(clock),
+        on_write_(std::move(on_write)) {}
 
   int64_t Revision() const override { return inner_.Revision(); }
   latchkey::StoredObject Find(const latchkey::Resource& resource,
@@ -101,6 +139,8 @@ class LoggedStore final : public latchkey::ObjectStore {
  private:
   latchkey::ObjectStore& inner_;
   WriteLog& log_;
+  const latchkey::Clock& clock_;
+  const std::function<void(std::string_view)> on_write_;
 };
 
 }  // namespace latchkey_testing

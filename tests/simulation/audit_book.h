@@ -1,0 +1,87 @@
+// The audit records of all brokers of a history, in the order in which they
+// were written, and what must be true of them.
+
+#ifndef LATCHKEY_TESTS_SIMULATION_AUDIT_BOOK_H_
+#define LATCHKEY_TESTS_SIMULATION_AUDIT_BOOK_H_
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <absl/time/time.h>
+
+#include "audit/audit_log.h"
+#include "core/clock.h"
+#include "tests/simulation/network.h"
+#include "tests/simulation/violation.h"
+
+namespace latchkey_testing {
+
+class AuditBook {
+ public:
+  // `keep_lines`: for Prove().
+  AuditBook(bool keep_lines, Violations& violations)
+      : keep_lines_(keep_lines), violations_(violations) {}
+
+  // `event` is in the file of `broker`, whose clock said `time`.
+  void Record(int broker, const latchkey::AuditEvent& event, absl::Time time);
+
+  // Whether any broker said `action` of this CSR, and of this token (by UID;
+  // empty: whichever).
+  bool Says(std::string_view action, const std::string& token_uid,
+            const std::string& csr_uid) const;
+  // The same of the certificate that a token was spent on.
+  bool SaysSpent(const std::string& token_uid,
+                 const std::string& fingerprint) const;
+
+  // Writes what `latchkeyctl audit verify` reads, as it reads it, and has it
+  // proved; looks for each of `secrets` in it.
+  void Prove(const std::vector<std::string>& secrets) const;
+
+ private:
+  struct Token {
+    std::set<std::pair<int, std::string>> reserved;  // broker, CSR
+    std::set<std::string> released;
+    std::string approved;  // and not released
+    std::string spent_on;
+    std::string spent_as;
+  };
+  struct Line {
+    latchkey::AuditEvent event;
+    absl::Time time;
+  };
+
+  void OnApproval(int broker, const std::string& csr, Token& token);
+
+  const bool keep_lines_;
+  Violations& violations_;
+  // Action, token's UID or nothing, CSR's UID.
+  std::set<std::tuple<std::string, std::string, std::string>> said_;
+  std::map<std::string, Token> tokens_;  // by UID
+  std::map<int, std::vector<Line>> lines_;
+};
+
+// The audit log of one broker process: fails as disks do.
+class SimulatedAuditLog final : public latchkey::AuditLog {
+ public:
+  // All must outlive this.
+  SimulatedAuditLog(int broker, AuditBook& book, Network& network,
+                    const latchkey::Clock& clock)
+      : broker_(broker), book_(book), network_(network), clock_(clock) {}
+
+  absl::Status RecordAll(
+      const std::vector<latchkey::AuditEvent>& events) override;
+
+ private:
+  const int broker_;
+  AuditBook& book_;
+  Network& network_;
+  const latchkey::Clock& clock_;
+};
+
+}  // namespace latchkey_testing
+
+#endif  // LATCHKEY_TESTS_SIMULATION_AUDIT_BOOK_H_
