@@ -1,0 +1,83 @@
+#!/bin/sh
+# Usage: mutants.sh --check ROOT
+#        mutants.sh BUILD [NAME]...
+#
+# tests/simulation/mutants/ has deliberate bugs: patches that each take one guard
+# out of one file; the first line says which. --check: they still apply. Else each
+# is compiled into a latchkey_simulate of its own, beside the one that is in
+# BUILD, and histories are simulated until one breaks a promise; prints a row of
+# docs/simulation.md each. Fails if one is not caught.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+work=$(mktemp -d) || exit 2
+trap 'rm -rf "$work"' EXIT
+status=0
+
+check() {
+  number=0
+  for patch in "$here"/mutants/*.patch; do
+    number=$((number + 1))
+    if ! patch --dry-run --fuzz=0 -s -f -p1 -d "$1" <"$patch" >"$work/log" 2>&1; then
+      echo "does not apply: $patch"
+      cat "$work/log"
+      status=1
+    fi
+  done
+  [ "$number" -ge 15 ] || { echo "only $number deliberate bugs"; status=1; }
+  exit $status
+}
+
+# mutate NAME: makes $work/simulate.
+mutate() {
+  patch=$here/mutants/$1.patch
+  file=$(sed -n 's,^+++ b/,,p' "$patch")
+  mkdir -p "$work/$(dirname "$file")"
+  cp "$root/$file" "$work/$file"
+  patch -s -f -p1 -d "$work" <"$patch" || return 1
+  # The commands that made the program: this file's, and the link, in which the
+  # mutant's object comes before the library that has the original.
+  compile=$(grep -F -- "-c $root/$file" "$work/commands")
+  link=$(tail -n 1 "$work/commands")
+  rm -f "$work/simulate"
+  (
+    cd "$build" &&
+      sh -c "$(printf '%s\n' "$compile" |
+        sed "s, -O[23] , -O1 ,; s, -o [^ ]*, -o $work/mutant.o,; s, -MF [^ ]*, -MF $work/mutant.d,; s, -c .*, -w -c $work/$file,")" &&
+      sh -c "$(printf '%s\n' "$link" |
+        sed "s, -o bin/latchkey_simulate , $work/mutant.o -o $work/simulate ,")"
+  ) || return 1
+  [ -x "$work/simulate" ]
+}
+
+case ${1:?} in
+  --check) check "${2:?the root of the source tree}" ;;
+esac
+build=$(cd "$1" && pwd)
+shift
+ninja -C "$build" latchkey_simulate >/dev/null || exit 2
+ninja -C "$build" -t commands latchkey_simulate >"$work/commands" || exit 2
+if [ $# -eq 0 ]; then
+  for patch in "$here"/mutants/*.patch; do
+    set -- "$@" "$(basename "$patch" .patch)"
+  done
+fi
+for name in "$@"; do
+  if ! mutate "$name" >"$work/log" 2>&1; then
+    echo "| $name | DOES NOT BUILD | |"
+    tail -n 5 "$work/log"
+    status=1
+    continue
+  fi
+  "$work/simulate" --count 1000000 --seconds "${LATCHKEY_MUTANT_SECONDS:-120}" \
+    --failures 1 --no-shrink >"$work/log" 2>&1
+  histories=$(sed -n 's/^FAILED: .*history \([0-9]*\) .*/\1/p' "$work/log" | head -n 1)
+  promise=$(sed -n 's/^ *VIOLATION \([^:]*\(: [a-z ]*\)\{0,1\}\): .*/\1/p' "$work/log" | head -n 1)
+  if [ -z "$histories" ]; then
+    echo "| $name | NOT CAUGHT in $(sed -n 's/^\([0-9]*\) histories.*/\1/p' "$work/log") | |"
+    status=1
+  else
+    echo "| $name | $histories | $promise |"
+  fi
+done
+exit $status
