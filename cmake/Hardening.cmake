@@ -5,6 +5,7 @@
 include(CheckPIESupported)
 check_pie_supported()
 
+add_compile_options(-fstack-protector-strong -fstack-clash-protection)
 # Control-flow enforcement. clang only warns of another processor's flag, so that
 # asking the compiler which it knows would not tell.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
@@ -13,7 +14,6 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
   add_compile_options(-mbranch-protection=standard)
 endif()
 
-add_compile_options(-fstack-protector-strong -fstack-clash-protection)
 add_compile_definitions(_GLIBCXX_ASSERTIONS)
 add_link_options(LINKER:-z,relro LINKER:-z,now LINKER:-z,noexecstack)
 
