@@ -129,16 +129,15 @@ absl::Status EnsureDirectory(const std::string& path) {
   if (errno != ENOENT) return ErrnoStatus("look at", path, errno);
   const std::string above = FolderOf(path);
   LATCHKEY_RETURN_IF_ERROR(EnsureDirectory(above));
+  // Not by a chmod after it: killed before that, the folder would keep what the
+  // umask left of its mode, and the next run would take it as it is.
   constexpr mode_t kMode = 0755;
-  if (mkdir(path.c_str(), kMode) != 0) {
-    // Somebody else may have been quicker.
-    if (errno == EEXIST) return absl::OkStatus();
-    return ErrnoStatus("make the folder", path, errno);
-  }
-  // The umask may have taken bits away.
-  if (chmod(path.c_str(), kMode) != 0) {
-    return ErrnoStatus("set the mode of", path, errno);
-  }
+  const mode_t umask_before = umask(~kMode & 0777);
+  const int error = mkdir(path.c_str(), kMode) == 0 ? 0 : errno;
+  umask(umask_before);
+  // Somebody else may have been quicker.
+  if (error == EEXIST) return absl::OkStatus();
+  if (error != 0) return ErrnoStatus("make the folder", path, error);
   return SyncFolder(above);
 }
 

@@ -18,7 +18,8 @@
 
 namespace latchkey {
 
-// Makes the folder `path` and what is missing above it, each with mode 0755.
+// Makes the folder `path` and what is missing above it, each with mode 0755,
+// whatever the umask; the process has another umask for that moment.
 absl::Status EnsureDirectory(const std::string& path);
 
 // OK if files can be made in the folder `path`, found out by making one: only
