@@ -11,6 +11,7 @@
 
 #include "clients/files/read_file.h"
 #include "clients/log/event_log.h"
+#include "clients/process/open_files.h"
 #include "clients/process/process_hardening.h"
 #include "clients/process/stop_signals.h"
 #include "core/clock.h"
@@ -26,6 +27,9 @@
 
 namespace latchkey {
 namespace {
+
+// For what is always open, and a few connections. Each more is one more.
+constexpr unsigned kOpenFiles = 64;
 
 struct LoadedConfig {
   BrokerConfig config;
@@ -48,6 +52,9 @@ int RunConfigured(const std::string& path, const LoadedConfig& loaded,
                   const StopSignals& signals) {
   // An audit file that may not grow is an error like a full disk.
   signal(SIGXFSZ, SIG_IGN);
+  if (const absl::Status allowed = AllowOpenFiles(kOpenFiles); !allowed.ok()) {
+    return Complain(allowed);
+  }
   const SystemClock clock;
   const absl::StatusOr<std::unique_ptr<Broker>> broker =
       Broker::Start(loaded.config, clock);
@@ -63,9 +70,8 @@ int RunConfigured(const std::string& path, const LoadedConfig& loaded,
   reload.Observe([&broker](bool in_use, const std::string& digest) {
     (*broker)->NotePolicy(in_use, digest);
   });
-  Serve(
+  return Serve(
       **broker, signals, [] {}, &reload);
-  return 0;
 }
 
 // `latchkeyd dev`, with its flags put into `flags`.

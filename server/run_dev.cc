@@ -91,12 +91,11 @@ int RunDev(const DevFlags& flags) {
   const SystemClock clock;
   const auto site = DevSite::Start(*options, clock);
   if (!site.ok()) return Complain(site.status());
-  Serve((*site)->broker(), signals, [&site] {
+  return Serve((*site)->broker(), signals, [&site] {
     std::fputs((*site)->Guide().c_str(), stdout);
     std::fputs("Ready. Ctrl-C ends it.\n", stdout);
     std::fflush(stdout);
   });
-  return 0;
 }
 
 }  // namespace latchkey

@@ -14,6 +14,7 @@
 #include "clients/node/api_server_client.h"
 #include "clients/node/join_config.h"
 #include "clients/node/join_report.h"
+#include "clients/process/open_files.h"
 #include "clients/process/process_hardening.h"
 #include "core/config_reader.h"
 #include "core/status_macros.h"
@@ -21,6 +22,9 @@
 
 namespace latchkey {
 namespace {
+
+// A join has a dozen open at a time; and some for what the libraries do.
+constexpr unsigned kOpenFiles = 64;
 
 constexpr char kDescription[] =
     "Joins this machine to its Kubernetes cluster: exchanges the ticket, gets "
@@ -48,16 +52,15 @@ absl::StatusOr<JoinConfig> LoadConfig(const std::string& path) {
   return ParseJoinConfig(path, *text, ReadEnvironment());
 }
 
-absl::StatusOr<JoinResult> Join(const JoinConfig& config, const Clock& clock,
+absl::StatusOr<JoinResult> Join(const JoinConfig& config,
+                                GrpcBrokerClient* broker, const Clock& clock,
                                 ReportFormat format) {
-  std::unique_ptr<GrpcBrokerClient> broker;
-  if (config.broker)
-    broker = std::make_unique<GrpcBrokerClient>(*config.broker);
+  LATCHKEY_RETURN_IF_ERROR(AllowOpenFiles(kOpenFiles));
   NodeFiles files(config.output);
   SystemPace pace;
   return NodeJoiner(
              config.plan,
-             {.broker = broker.get(),
+             {.broker = broker,
               .api_servers = MakeApiServerClient,
               .files = files,
               .clock = clock,
@@ -96,13 +99,20 @@ int RunJoin(int argc, char** argv) {
                                   : ReportFormat::kText;
   const SystemClock clock;
   const auto config = LoadConfig(config_path);
+  std::unique_ptr<GrpcBrokerClient> broker;
+  if (config.ok() && config->broker) {
+    broker = std::make_unique<GrpcBrokerClient>(*config->broker);
+  }
   const absl::StatusOr<JoinResult> result =
-      config.ok() ? Join(*config, clock, format) : config.status();
+      config.ok() ? Join(*config, broker.get(), clock, format)
+                  : config.status();
   fputs(VerdictLine(format, config.ok() ? config->plan.node_name : "", result,
                     clock.Now())
             .c_str(),
         stderr);
-  return static_cast<int>(VerdictOf(result.status()));
+  // No destructors: gRPC's wait for its threads, for ever if there was no
+  // memory to start one.
+  _exit(static_cast<int>(VerdictOf(result.status())));
 }
 
 }  // namespace latchkey

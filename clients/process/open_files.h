@@ -1,0 +1,17 @@
+// How many files a process may have open.
+
+#ifndef LATCHKEY_CLIENTS_PROCESS_OPEN_FILES_H_
+#define LATCHKEY_CLIENTS_PROCESS_OPEN_FILES_H_
+
+#include <absl/status/status.h>
+
+namespace latchkey {
+
+// Lets this process have as many files open at a time as the system allows it.
+// kFailedPrecondition if those are fewer than `least`: gRPC aborts a process that
+// has none left when it starts.
+absl::Status AllowOpenFiles(unsigned least);
+
+}  // namespace latchkey
+
+#endif  // LATCHKEY_CLIENTS_PROCESS_OPEN_FILES_H_
