@@ -65,7 +65,10 @@ absl::Status MakePrivateFolder(const std::string& path) {
   const auto unusable = [&path](std::string_view why) {
     return absl::InvalidArgumentError(fmt::format("{}: {}", path, why));
   };
-  const std::string parent = std::filesystem::path(path).parent_path();
+  std::filesystem::path folder(path);
+  // "dev/" is the folder "dev", and not one within it.
+  if (!folder.has_filename()) folder = folder.parent_path();
+  const std::string parent = folder.parent_path();
   if (const absl::Status made = EnsureDirectory(parent); !made.ok()) {
     return absl::InvalidArgumentError(std::string(made.message()));
   }

@@ -31,8 +31,8 @@ class DevTest : public ::testing::Test {
   // `latchkeyd dev` over the folder, and any free ports.
   void Start(std::vector<std::string> more = {}) {
     std::vector<std::string> command = {
-        "setpriv",    "--pdeathsig", "KILL", BuiltProgram("latchkeyd"),
-        "dev",        "--data-dir",  Site(), "--listen",
+        "setpriv",    "--pdeathsig", "KILL",  BuiltProgram("latchkeyd"),
+        "dev",        "--data-dir",  folder_, "--listen",
         "127.0.0.1:0"};
     command.insert(command.end(), more.begin(), more.end());
     auto child = ChildProcess::Start(
@@ -87,6 +87,7 @@ class DevTest : public ::testing::Test {
   }
 
   TempDir dir_;
+  std::string folder_ = Site();
   std::unique_ptr<ChildProcess> latchkeyd_;
 };
 
@@ -202,6 +203,13 @@ TEST_F(DevTest, AFolderThatOthersMayEnterIsLeftAlone) {
   EXPECT_EQ(std::filesystem::status(open).permissions(),
             std::filesystem::perms(0755));
   EXPECT_TRUE(std::filesystem::is_empty(open));
+}
+
+TEST_F(DevTest, AFolderMayBeNamedWithASlashAtItsEnd) {
+  folder_ = Site() + "/";
+  Start();
+  const auto mode = std::filesystem::status(Site()).permissions();
+  EXPECT_EQ(mode, std::filesystem::perms(0700));
 }
 
 TEST_F(DevTest, ADemoThatCannotStartSaysWhy) {
