@@ -37,12 +37,12 @@ std::unique_ptr<latchkey::KubernetesClient> MakeClient(
 
 }  // namespace
 
-void Machine::UseTicket(const TestPki& pki, const std::string& broker,
+void Machine::UseTicket(const std::string& ca_file, const std::string& broker,
                         const std::string& ticket) {
   const std::string file = dir_.Write("ticket", ticket + "\n");
   WriteConfig(
       fmt::format("broker:\n  endpoint: {}\n  ca_file: {}\nticket_file: {}\n",
-                  broker, pki.ca_file(), file));
+                  broker, ca_file, file));
 }
 
 void Machine::UseToken(const std::string& api_server,
@@ -110,7 +110,7 @@ void JoinTest::TearDown() {
 
 std::unique_ptr<BrokerProcess> JoinTest::StartBroker(
     BrokerProcess::Options options) {
-  options.kubeconfig = broker_kubeconfig();
+  if (options.kubeconfig.empty()) options.kubeconfig = broker_kubeconfig();
   auto broker = std::make_unique<BrokerProcess>(pki_, options);
   // The broker's own folder goes with it; a hard link keeps the log.
   const std::string kept =

@@ -33,6 +33,10 @@ class Machine {
 
   // Writes join.yaml for the way by ticket or for the direct way.
   void UseTicket(const TestPki& pki, const std::string& broker,
+                 const std::string& ticket) {
+    UseTicket(pki.ca_file(), broker, ticket);
+  }
+  void UseTicket(const std::string& ca_file, const std::string& broker,
                  const std::string& ticket);
   void UseToken(const std::string& api_server, const std::string& ca_file,
                 const std::string& token);

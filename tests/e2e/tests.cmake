@@ -1,5 +1,6 @@
 # Tests against the real control plane (tests/controlplane).
-add_library(latchkey_join_testing STATIC e2e/join_test.cc)
+add_library(latchkey_join_testing STATIC
+  e2e/join_test.cc e2e/dev_process.cc)
 add_library(latchkey::join_testing ALIAS latchkey_join_testing)
 target_link_libraries(latchkey_join_testing
   PUBLIC latchkey::testing latchkey::control_plane_testing latchkey::crypto
@@ -35,3 +36,8 @@ add_dependencies(e2e_doctor_e2e_test latchkeyctl)
 foreach(name dev programs)
   latchkey_test(e2e/${name}_test.cc LABEL grpc DEPS latchkey::join_testing)
 endforeach()
+
+latchkey_program(die-at-syscall SOURCES testing/die_at_syscall.cc)
+latchkey_test(e2e/killed_anywhere_test.cc LABEL grpc TIMEOUT 600
+  DEPS latchkey::join_testing)
+add_dependencies(e2e_killed_anywhere_test die-at-syscall)
