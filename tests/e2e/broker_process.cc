@@ -92,14 +92,10 @@ BrokerProcess::BrokerProcess(const TestPki& pki, const Options& options) {
                   fmt::arg("log_level", options.log_level)));
   // A daemon does not watch its standard input, so setpriv sees to it that it
   // dies with the test.
-  auto started =
-      ChildProcess::Start({"setpriv", "--pdeathsig", "KILL",
-                           BuiltProgram(options.program), "--config", config},
-                          {.environment = options.environment,
-                           .stdout_path = log_file_,
-                           .stderr_path = log_file_});
-  if (!started.ok()) throw std::runtime_error(started.status().ToString());
-  process_ = *std::move(started);
+  command_ = {"setpriv",  "--pdeathsig", "KILL", BuiltProgram(options.program),
+              "--config", config};
+  environment_ = options.environment;
+  StartAgain();
   const auto ended = [this] {
     return process_->AwaitExit(absl::ZeroDuration()).has_value();
   };
@@ -118,6 +114,14 @@ BrokerProcess::BrokerProcess(const TestPki& pki, const Options& options) {
 
 BrokerProcess::~BrokerProcess() {
   if (process_ != nullptr) Stop(SIGTERM);
+}
+
+void BrokerProcess::StartAgain() {
+  auto started = ChildProcess::Start(command_, {.environment = environment_,
+                                                .stdout_path = log_file_,
+                                                .stderr_path = log_file_});
+  if (!started.ok()) throw std::runtime_error(started.status().ToString());
+  process_ = *std::move(started);
 }
 
 void BrokerProcess::Stop(int signal) {

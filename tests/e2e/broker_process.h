@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <absl/status/statusor.h>
 
@@ -55,6 +56,10 @@ class BrokerProcess {
   }
   // Ends it with `signal` and waits until it is gone.
   void Stop(int signal);
+  // Starts it again after Stop(), as it was started, and does not wait for it.
+  // Throws if there is no such program. The thread that calls this must live as
+  // long as the broker is to.
+  void StartAgain();
   void Signal(int signal) const { process_->Signal(signal); }
   bool Running() {
     return !process_->AwaitExit(absl::ZeroDuration()).has_value();
@@ -67,6 +72,8 @@ class BrokerProcess {
  private:
   TempDir dir_;
   std::string log_file_ = dir_.File("broker.log");
+  std::vector<std::string> command_;
+  std::map<std::string, std::string> environment_;
   std::unique_ptr<ChildProcess> process_;
   int provisioner_port_ = 0;
   int node_port_ = 0;

@@ -1,6 +1,6 @@
 # Tests against the real control plane (tests/controlplane).
 add_library(latchkey_join_testing STATIC
-  e2e/join_test.cc e2e/dev_process.cc)
+  e2e/join_test.cc e2e/dev_process.cc testing/fault_proxy.cc)
 add_library(latchkey::join_testing ALIAS latchkey_join_testing)
 target_link_libraries(latchkey_join_testing
   PUBLIC latchkey::testing latchkey::control_plane_testing latchkey::crypto
@@ -12,7 +12,8 @@ latchkey_program(latchkeyd-with-faults
 add_dependencies(latchkey_join_testing
   latchkeyd latchkeyd-with-faults latchkeyctl latchkey-join)
 
-foreach(name audit demo join refusals races faults killed_join kubelet secrets)
+foreach(name audit chaos demo join refusals races faults killed_join kubelet
+             secrets)
   latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e TIMEOUT 600
     DEPS latchkey::join_testing)
 endforeach()
@@ -41,3 +42,9 @@ latchkey_program(die-at-syscall SOURCES testing/die_at_syscall.cc)
 latchkey_test(e2e/killed_anywhere_test.cc LABEL grpc TIMEOUT 600
   DEPS latchkey::join_testing)
 add_dependencies(e2e_killed_anywhere_test die-at-syscall)
+
+add_library(latchkey_short_io MODULE testing/short_io.c)
+latchkey_test(e2e/exhaustion_test.cc LABEL grpc DEPS latchkey::join_testing)
+target_compile_definitions(e2e_exhaustion_test
+  PRIVATE LATCHKEY_SHORT_IO="$<TARGET_FILE:latchkey_short_io>")
+add_dependencies(e2e_exhaustion_test latchkey_short_io)
