@@ -1,6 +1,7 @@
 #include "services/csr_approver.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <absl/status/status.h>
@@ -91,6 +92,9 @@ CsrApprover::Verdict CsrApprover::JudgeAgainst(
     const StoredToken& token, const CertificateSigningRequest& csr) {
   const TokenRecord& record = token.record;
   absl::Status refusal;
+  // Of the record as it was when it refused: another CSR may have bound it
+  // since `token` was read.
+  std::optional<KeyDigest> bound;
   absl::StatusOr<KeyDigest> key = CheckCsr(csr, record);
   if (!key.ok()) {
     refusal = key.status();
@@ -102,6 +106,7 @@ CsrApprover::Verdict CsrApprover::JudgeAgainst(
                                   .key_digest = *key,
                                   .time = WholeSeconds(clock_.Now())};
     const auto reserve = [&](const TokenRecord& at) {
+      bound = at.BoundKey();
       return Reserve(at, reservation, clock_.Now());
     };
     refusal = reserve(record).status();
@@ -129,7 +134,7 @@ CsrApprover::Verdict CsrApprover::JudgeAgainst(
   }
   if (!IsRefusal(refusal)) return {Verdict::Kind::kRetry, refusal};
   if (ReasonOf(refusal) == reason::kTokenReserved && key.ok() &&
-      record.BoundKey() == *key) {
+      bound == *key) {
     // The same machine, before the upkeep has given its dead CSR's token back:
     // a denial would be final, and this may pass.
     return {Verdict::Kind::kRetry, refusal};

@@ -51,6 +51,21 @@ TEST_F(CsrApproverTest, TheSameMachineMayTryAgainOnceItsDeadCsrIsReleased) {
   EXPECT_EQ(DecisionOn("b"), "Approved LatchkeyApproved");
 }
 
+TEST_F(CsrApproverTest, SoItMayIfTheDeadCsrGotInWhileTheNextWasJudged) {
+  IssueDirect();
+  const Csr last = PostCsr("a", key_);
+  const Csr again = PostCsr("b", key_);
+  // The record is read, and bound before it is written.
+  api_.BeforeNext(Verb::kUpdate, 1, [&] { second_approver_.Decide(last); });
+  EXPECT_EQ(approver_.Decide(again).kind, WorkResult::Kind::kRetry);
+  EXPECT_EQ(DecisionOn("b"), "");
+  ASSERT_THAT(api_.Delete<Csr>({"", "a"}), IsOk());
+  upkeep_.NoteDeleted(last);
+  upkeep_.Tend(Id("abc123"));
+  approver_.Decide(again);
+  EXPECT_EQ(DecisionOn("b"), "Approved LatchkeyApproved");
+}
+
 TEST_F(CsrApproverTest, DeniesWhatDoesNotFitAndSpendsNothing) {
   IssueClaimed();
   approver_.Decide(PostCsr("other-node", key_, "worker-2"));
