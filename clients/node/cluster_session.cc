@@ -33,6 +33,7 @@ absl::StatusOr<KubernetesClient*> ClusterSession::Client() {
     }
     client_ = *std::move(client);
   }
+  asked_at_ = pace_.Elapsed();
   return client_.get();
 }
 
@@ -50,9 +51,8 @@ absl::StatusOr<absl::Duration> ClusterSession::Failed(
   switch (error.code()) {
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kPermissionDenied: {
-      const absl::Duration now = pace_.Elapsed();
-      if (!turned_away_since_) turned_away_since_ = now;
-      if (now - *turned_away_since_ >= kPatience) {
+      if (!turned_away_since_) turned_away_since_ = asked_at_;
+      if (asked_at_ - *turned_away_since_ >= kPatience) {
         return hopeless(absl::IsUnauthenticated(error)
                             ? "does not accept the bootstrap token"
                             : "does not let the bootstrap token do this");

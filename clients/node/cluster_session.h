@@ -40,7 +40,8 @@ class ClusterSession {
   ClusterSession(const BootstrapGrant& grant,
                  const KubernetesClientFactory& factory, Pace& pace);
 
-  // The client of the API server that is asked now. kPermissionDenied if the
+  // The client of the API server that is asked now; to be got for each call.
+  // kPermissionDenied if the
   // grant's cluster cannot be used at all; other errors are the machine's own.
   absl::StatusOr<KubernetesClient*> Client();
   const std::string& api_server() const;
@@ -54,7 +55,8 @@ class ClusterSession {
   //
   // 401 and 403 are believed only after kPatience: an API server learns of a
   // fresh token, and after its start of all tokens and roles, a moment later
-  // than it begins to answer.
+  // than it begins to answer. What counts is when it was asked: a machine that
+  // stood still meanwhile hears an old answer.
   absl::StatusOr<absl::Duration> Failed(const absl::Status& error);
 
   static constexpr absl::Duration kPatience = absl::Seconds(15);
@@ -66,7 +68,8 @@ class ClusterSession {
   Backoff backoff_;
   size_t server_ = 0;
   std::unique_ptr<KubernetesClient> client_;
-  // Since when nothing but 401 and 403 was heard.
+  absl::Duration asked_at_;
+  // When the first of the calls was made that got nothing but 401 and 403.
   std::optional<absl::Duration> turned_away_since_;
 };
 

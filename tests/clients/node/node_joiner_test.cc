@@ -611,6 +611,17 @@ TEST_F(NodeJoinerTest, AfterAWhileTheTokenIsNoGood) {
   EXPECT_LE(clock_.Now() - start, absl::Seconds(40));
 }
 
+TEST_F(NodeJoinerTest, AnAnswerThatIsHeardLateIsOfTheTimeOfItsQuestion) {
+  for (int i = 1; i <= 2; ++i) {
+    cluster_.server().FailNext(Verb::kCreate, i,
+                               absl::UnauthenticatedError("who"));
+  }
+  // The machine stands still while the second answer is on its way.
+  cluster_.server().BeforeNext(Verb::kCreate, 2,
+                               [&] { clock_.Advance(absl::Minutes(1)); });
+  EXPECT_THAT(Join(), Joined());
+}
+
 TEST_F(NodeJoinerTest, AnInvalidRequestIsNotSentAgain) {
   cluster_.server().FailNext(Verb::kCreate, 1,
                              absl::InvalidArgumentError("spec is wrong"));
