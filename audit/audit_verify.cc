@@ -1,10 +1,12 @@
 #include "audit/audit_verify.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <absl/status/status.h>
 #include <fmt/format.h>
@@ -56,6 +58,9 @@ class Reader {
 
   const std::optional<AuditRecord>& record() const { return record_; }
   const Place& place() const { return place_; }
+  // A number that all files of a chain share.
+  int chain() const { return chain_; }
+  void set_chain(int chain) { chain_ = chain; }
   // Where the chain stood before the file, and at the last record read.
   const AuditHead& before() const { return before_; }
   const AuditHead& head() const { return head_; }
@@ -63,17 +68,32 @@ class Reader {
  private:
   std::istream& stream_;
   Place place_;
+  int chain_ = 0;
   std::optional<AuditRecord> record_;
   AuditHead before_;
   AuditHead head_;
 };
 
+// A record, to be put before or after others.
+struct Moment {
+  int chain = 0;
+  size_t order = 0;  // among all records as they were merged
+  absl::Time time;
+};
+
 // What the records said of one token so far.
 struct TokenHistory {
+  struct Approval {
+    std::string csr;
+    Moment moment;
+    Place place;
+  };
+
   std::set<std::string> reserved;
+  // The first of each CSR in each chain.
+  std::vector<Approval> approvals;
   // CSRs that are dead for good: no certificate can come of them any more.
-  std::set<std::string> released;
-  std::string approved;
+  std::map<std::string, std::vector<Moment>> releases;
   std::string spent_on;
   std::string spent_as;
 };
@@ -83,7 +103,9 @@ class Rules {
  public:
   explicit Rules(absl::Duration clock_skew) : clock_skew_(clock_skew) {}
 
-  absl::Status Take(const AuditRecord& record, const Place& place) {
+  absl::Status Take(const AuditRecord& record, const Place& place, int chain) {
+    const Moment moment{
+        .chain = chain, .order = ++records_, .time = record.time};
     const AuditEvent& event = record.event;
     if (event.verdict != AuditVerdict::kAllowed) return absl::OkStatus();
     const bool concerns =
@@ -99,71 +121,77 @@ class Rules {
     if (event.action == "token.reserve") {
       token.reserved.insert(csr);
     } else if (event.action == "csr.approve") {
-      return Approve(token, csr, record, place);
+      return Approve(token, csr, moment, place);
     } else if (event.action == "token.release") {
-      return Release(token, csr, record, place);
+      return Release(token, csr, moment, place);
     } else {
       return Spend(token, csr, event, place);
     }
     return absl::OkStatus();
   }
 
-  // The first conflict that nothing settled.
+  // Two CSRs of one token approved, and neither released before the other was:
+  // the first of them, by the later approval. Asked at the end, since a release
+  // may be recorded by a clock that is ahead.
   absl::Status Finish() const {
-    return conflicts_.empty() ? absl::OkStatus() : conflicts_.front().violation;
+    std::optional<Conflict> first;
+    std::string token_id;
+    for (const auto& [name, token] : tokens_) {
+      const auto conflict = FindConflict(token);
+      if (conflict.has_value() &&
+          (!first.has_value() ||
+           conflict->later->moment.order < first->later->moment.order)) {
+        first = conflict;
+        token_id = name.first;
+      }
+    }
+    if (!first.has_value()) return absl::OkStatus();
+    return Violation(
+        first->later->place,
+        fmt::format("token {} has two approved CSRs, {} and {}", token_id,
+                    first->earlier->csr, first->later->csr));
   }
-  size_t approvals() const { return approvals_.size(); }
+  size_t approvals() const { return approved_csrs_.size(); }
   size_t tokens() const { return approved_tokens_.size(); }
 
  private:
-  // Two CSRs of one token approved, unless the release of the first is still to
-  // come from a replica whose clock is ahead.
   struct Conflict {
-    const TokenHistory* token;
-    std::string first_csr;
-    std::string file;
-    absl::Time time;
-    absl::Status violation;
+    const TokenHistory::Approval* earlier;
+    const TokenHistory::Approval* later;
   };
 
   absl::Status Approve(TokenHistory& token, const std::string& csr,
-                       const AuditRecord& record, const Place& place) {
+                       const Moment& moment, const Place& place) {
     if (!token.reserved.contains(csr)) {
       return Violation(place, "a CSR was approved without token.reserve");
     }
-    approvals_.insert(csr);
+    approved_csrs_.insert(csr);
     approved_tokens_.insert(&token);
-    // Recorded by a clock that is behind, of a CSR that came to nothing.
-    if (token.released.contains(csr)) return absl::OkStatus();
-    if (!token.approved.empty() && token.approved != csr) {
-      conflicts_.push_back(
-          {.token = &token,
-           .first_csr = token.approved,
-           .file = place.file,
-           .time = record.time,
-           .violation = Violation(
-               place,
-               fmt::format("token {} has two approved CSRs, {} and {}",
-                           record.event.token_id, token.approved, csr))});
+    const bool known = std::any_of(
+        token.approvals.begin(), token.approvals.end(),
+        [&](const TokenHistory::Approval& each) {
+          return each.csr == csr && each.moment.chain == moment.chain;
+        });
+    if (known) return absl::OkStatus();
+    if (token.approvals.size() >= kMaxApprovals) {
+      return Violation(place, "more CSRs of one token than can be proved");
     }
-    token.approved = csr;
+    token.approvals.push_back({csr, moment, place});
     return absl::OkStatus();
   }
 
-  absl::Status Release(TokenHistory& token, const std::string& csr,
-                       const AuditRecord& record, const Place& place) {
+  static absl::Status Release(TokenHistory& token, const std::string& csr,
+                              const Moment& moment, const Place& place) {
     if (!token.spent_on.empty() && token.spent_on == csr) {
       return Violation(place,
                        "the token was spent on the CSR that it is "
                        "released from");
     }
-    token.released.insert(csr);
-    if (token.approved == csr) token.approved.clear();
-    std::erase_if(conflicts_, [&](const Conflict& conflict) {
-      return conflict.token == &token && conflict.first_csr == csr &&
-             conflict.file != place.file &&
-             record.time <= conflict.time + clock_skew_;
-    });
+    std::vector<Moment>& releases = token.releases[csr];
+    const bool known = std::any_of(
+        releases.begin(), releases.end(),
+        [&](const Moment& each) { return each.chain == moment.chain; });
+    if (!known) releases.push_back(moment);
     return absl::OkStatus();
   }
 
@@ -184,10 +212,45 @@ class Rules {
     return absl::OkStatus();
   }
 
+  // A chain has its own order; two are ordered by their clocks, as far as these
+  // may be trusted.
+  bool MayPrecede(const Moment& one, const Moment& other) const {
+    if (one.chain == other.chain) return one.order < other.order;
+    return one.time <= other.time + clock_skew_;
+  }
+
+  bool ReleasedBefore(const TokenHistory& token, const std::string& csr,
+                      const Moment& moment) const {
+    const auto found = token.releases.find(csr);
+    return found != token.releases.end() &&
+           std::any_of(
+               found->second.begin(), found->second.end(),
+               [&](const Moment& each) { return MayPrecede(each, moment); });
+  }
+
+  std::optional<Conflict> FindConflict(const TokenHistory& token) const {
+    for (size_t i = 1; i < token.approvals.size(); ++i) {
+      const TokenHistory::Approval& later = token.approvals[i];
+      for (size_t j = 0; j < i; ++j) {
+        const TokenHistory::Approval& earlier = token.approvals[j];
+        if (earlier.csr != later.csr &&
+            !ReleasedBefore(token, earlier.csr, later.moment) &&
+            !ReleasedBefore(token, later.csr, earlier.moment)) {
+          return Conflict{.earlier = &earlier, .later = &later};
+        }
+      }
+    }
+    return std::nullopt;
+  }
+
+  // Each but the last is of a request that came to nothing: far more than any
+  // machine makes. All of them are compared with each other.
+  static constexpr size_t kMaxApprovals = 1000;
+
   const absl::Duration clock_skew_;
+  size_t records_ = 0;
   std::map<std::pair<std::string, std::string>, TokenHistory> tokens_;
-  std::vector<Conflict> conflicts_;
-  std::set<std::string> approvals_;
+  std::set<std::string> approved_csrs_;
   std::set<const TokenHistory*> approved_tokens_;
 };
 
@@ -247,7 +310,12 @@ class Merge {
         still.push_back(reader);
         continue;
       }
-      if (!first) ends_.erase(end);
+      if (first) {
+        reader->set_chain(++chains_);
+      } else {
+        reader->set_chain(end->second->chain());
+        ends_.erase(end);
+      }
       open_.push_back(reader);
     }
     waiting_ = std::move(still);
@@ -257,6 +325,7 @@ class Merge {
                        "the records before it are not here");
     }
     open_ = std::exchange(waiting_, {});
+    for (Reader* reader : open_) reader->set_chain(++chains_);
     return absl::OkStatus();
   }
 
@@ -265,6 +334,7 @@ class Merge {
   std::vector<Reader*> waiting_;
   std::vector<Reader*> open_;
   std::map<std::string, Reader*> ends_;
+  int chains_ = 0;
 };
 
 }  // namespace
@@ -276,7 +346,8 @@ absl::StatusOr<AuditSummary> VerifyAudit(const std::vector<AuditSource>& files,
   AuditSummary summary;
   LATCHKEY_RETURN_IF_ERROR(merge.Open());
   while (Reader* reader = merge.Next()) {
-    LATCHKEY_RETURN_IF_ERROR(rules.Take(*reader->record(), reader->place()));
+    LATCHKEY_RETURN_IF_ERROR(
+        rules.Take(*reader->record(), reader->place(), reader->chain()));
     ++summary.records;
     LATCHKEY_RETURN_IF_ERROR(merge.Advance(*reader));
   }

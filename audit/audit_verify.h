@@ -51,9 +51,10 @@ struct AuditSummary {
 //   a line that is no record, or whose hash does not fit it;
 //   a record that does not follow the one before, or a chain whose beginning is
 //   not there; a torn last line; one file twice;
-//   csr.approve of a CSR, (a) without the token.reserve before it; (b) while
-//   another CSR of the same token (id and UID) has been approved, and no
-//   token.release of that one stands between;
+//   csr.approve of a CSR, (a) without the token.reserve before it; (b) if
+//   another CSR of the same token (id and UID) is approved too, and neither has
+//   a token.release that may have come before the approval of the other; (c)
+//   after 1000 others of the same token;
 //   two different token.spend of one token; token.release of the CSR that the
 //   token is spent on.
 absl::StatusOr<AuditSummary> VerifyAudit(

@@ -210,6 +210,35 @@ TEST(AuditVerifyTest, ClocksMayBeApartByAsMuchAsIsSaid) {
   EXPECT_THAT(Verify({slow, fast}), IsOk());
 }
 
+TEST(AuditVerifyTest, TheReleaseOfEitherIsEnough) {
+  // csr-1 was approved and released by a clock that is 7 s ahead, then csr-2.
+  Log ahead("ahead.log");
+  Log right("right.log");
+  ahead.Join(10, "csr-1").Add(11, "token.release", "csr-1");
+  right.Join(5, "csr-2");
+  EXPECT_THAT(Verify({ahead, right}, {.clock_skew = absl::Seconds(7)}), IsOk());
+  EXPECT_THAT(Verify({ahead, right}, {.clock_skew = absl::Seconds(5)}),
+              Violates("ahead.log:2", "two approved CSRs, csr-2 and csr-1"));
+  // Of one file the order is known.
+  Log one("one.log");
+  one.Join(5, "csr-2").Join(10, "csr-1").Add(11, "token.release", "csr-1");
+  EXPECT_THAT(Verify({one}, {.clock_skew = absl::Hours(1)}),
+              Violates("one.log:4", "two approved CSRs, csr-2 and csr-1"));
+  Log rotated = one.Rotated("next.log");
+  rotated.Add(12, "token.release", "csr-2");
+  EXPECT_THAT(Verify({one, rotated}, {.clock_skew = absl::Hours(1)}),
+              Violates("one.log:4", "two approved CSRs, csr-2 and csr-1"));
+}
+
+TEST(AuditVerifyTest, OneReleaseSettlesOneApprovalOnly) {
+  Log a("a.log");
+  Log b("b.log");
+  a.Join(0, "csr-1").Add(1, "token.release", "csr-1").Join(2, "csr-2");
+  b.Join(3, "csr-3");
+  EXPECT_THAT(Verify({a, b}),
+              Violates("b.log:2", "two approved CSRs, csr-2 and csr-3"));
+}
+
 TEST(AuditVerifyTest, AnotherRecordOfTheSameIdIsAnotherToken) {
   Log log("a.log");
   log.Join(0, "csr-1");
