@@ -1,5 +1,7 @@
 #include "core/execution.h"
 
+#include <time.h>
+
 #include <random>
 
 #include <absl/time/clock.h>
@@ -10,7 +12,10 @@ thread_local constinit Execution* Execution::current_ = nullptr;
 
 absl::Time ExecutionNow() {
   Execution* const execution = Execution::Current();
-  return execution == nullptr ? absl::Now() : execution->Now();
+  if (execution != nullptr) return execution->Now();
+  timespec since_boot = {};
+  clock_gettime(CLOCK_BOOTTIME, &since_boot);
+  return absl::TimeFromTimespec(since_boot);
 }
 
 void ExecutionSleep(absl::Duration duration) {

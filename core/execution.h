@@ -53,8 +53,9 @@ class Execution {
   static thread_local constinit Execution* current_;
 };
 
-// For measuring how long something took, and for deadlines of our own; what
-// judges an expiration takes a Clock (core/clock.h).
+// For measuring how long something took, and for deadlines of our own: it does
+// not jump when the machine's clock is set, counts while the machine sleeps,
+// and begins anywhere. What judges an expiration takes a Clock (core/clock.h).
 absl::Time ExecutionNow();
 void ExecutionSleep(absl::Duration duration);
 // In [0, 1): spreads what would else happen all at once. No secret may depend

@@ -6,13 +6,13 @@
 #include <utility>
 #include <vector>
 
-#include <absl/time/clock.h>
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include "core/execution.h"
 #include "core/mutex.h"
 #include "core/version.h"
 
@@ -159,7 +159,7 @@ void BrokerMetrics::CsrApproved(const std::string& csr_uid,
   series_->csrs.Add({{"decision", "approved"}}).Increment();
   series_->csr_seconds.Observe(absl::ToDoubleSeconds(waited));
   const MutexLock lock(series_->mutex);
-  if (!series_->approved.try_emplace(csr_uid, absl::Now()).second) return;
+  if (!series_->approved.try_emplace(csr_uid, ExecutionNow()).second) return;
   series_->approved_order.push_back(csr_uid);
   if (series_->approved_order.size() > kMaxRemembered) {
     series_->approved.erase(series_->approved_order.front());
@@ -183,7 +183,7 @@ void BrokerMetrics::CertificateSeen(const std::string& csr_uid) {
     series_->approved.erase(it);
   }
   series_->certificate_seconds.Observe(
-      absl::ToDoubleSeconds(absl::Now() - *since));
+      absl::ToDoubleSeconds(ExecutionNow() - *since));
 }
 
 void BrokerMetrics::Observed(std::string_view reason) {
@@ -223,7 +223,7 @@ void BrokerMetrics::SetQueue(std::string_view port, size_t waiting,
 
 void BrokerMetrics::SetWatchFresh(std::string_view watch, bool fresh) {
   const prometheus::Labels labels = {{"watch", std::string(watch)}};
-  const absl::Time now = absl::Now();
+  const absl::Time now = ExecutionNow();
   absl::Duration stale;
   {
     const MutexLock lock(series_->mutex);

@@ -4,7 +4,6 @@
 #include <cassert>
 #include <utility>
 
-#include <absl/time/clock.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -80,7 +79,7 @@ struct CallFrame::InHand {
   Body body;
   int items;
   std::function<void(const absl::Status&)> finish;
-  absl::Time begun = absl::Now();
+  absl::Time begun = ExecutionNow();
   std::string queue_key = {};
   Call call = {};
 };
@@ -238,7 +237,7 @@ absl::Status CallFrame::Record(InHand& call, const absl::Status& status) {
 
 void CallFrame::End(const CallPtr& call, const absl::Status& status) {
   metrics_.RpcEnded(call->rpc.metric, status.code(), ReasonOf(status),
-                    absl::Now() - call->begun);
+                    ExecutionNow() - call->begun);
   call->finish(status);
 }
 

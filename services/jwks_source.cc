@@ -95,6 +95,7 @@ bool JwksSource::IsDue(bool missing) {
     return std::exchange(stamp_, now) != now;
   }
   const absl::Duration age = clock_.Now() - last_read_;
+  if (age < absl::ZeroDuration()) return true;  // the clock was set back
   if (!keys_.has_value()) return age >= kFirstRetry;
   return age >= (missing || last_failed_ ? kLeastInterval : refresh_);
 }

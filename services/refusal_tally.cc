@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include <absl/time/clock.h>
+#include "core/execution.h"
 
 namespace latchkey {
 
@@ -54,9 +54,9 @@ void RefusalTally::Run() {
       const MutexLock lock(mutex_);
       while (counts_.empty() && !stopping_) wake_.Wait(mutex_);
       // The first of an interval opens it; the record comes at its end.
-      const absl::Time end = absl::Now() + options_.interval;
+      const absl::Time end = ExecutionNow() + options_.interval;
       while (!stopping_) {
-        const absl::Duration left = end - absl::Now();
+        const absl::Duration left = end - ExecutionNow();
         if (left <= absl::ZeroDuration()) break;
         wake_.WaitFor(mutex_, left);
       }

@@ -55,17 +55,45 @@ void WorkerPool::Run() {
   }
 }
 
+void WorkerPool::RetryAt(const WorkSchedule::Item& item, absl::Time due) {
+  retries_[item].due = due;
+  due_retries_.emplace(due, item);
+}
+
+void WorkerPool::DropRetry(const WorkSchedule::Item& item) {
+  const auto retries = retries_.find(item);
+  if (retries == retries_.end() || !retries->second.due.has_value()) return;
+  due_retries_.erase({*retries->second.due, item});
+  retries->second.due.reset();
+}
+
+absl::Duration WorkerPool::ReadyRetries() {
+  const absl::Time now = ExecutionNow();
+  while (!due_retries_.empty() && due_retries_.begin()->first <= now) {
+    const WorkSchedule::Item item = due_retries_.begin()->second;
+    DropRetry(item);
+    schedule_.Add(item);
+  }
+  return due_retries_.empty() ? absl::InfiniteDuration()
+                              : due_retries_.begin()->first - now;
+}
+
 std::optional<WorkSchedule::Item> WorkerPool::Take() {
   const MutexLock lock(mutex_);
   while (!stopping_) {
+    const absl::Duration next_retry = ReadyRetries();
     const absl::Time now = clock_.Now();
     if (auto item = schedule_.Take(now)) {
       // This thread may have been the one that waited for what comes next, be
       // it ready or due later: another takes over.
-      if (schedule_.NextTime() < absl::InfiniteFuture()) wake_.SignalOne();
+      if (schedule_.NextTime() < absl::InfiniteFuture() ||
+          !due_retries_.empty()) {
+        wake_.SignalOne();
+      }
+      DropRetry(*item);
       return item;
     }
-    wake_.WaitFor(mutex_, schedule_.NextTime() - now);
+    wake_.WaitFor(mutex_, std::min(next_retry, schedule_.NextTime() - now));
   }
   return std::nullopt;
 }
@@ -76,16 +104,16 @@ void WorkerPool::Settle(const WorkSchedule::Item& item,
     const MutexLock lock(mutex_);
     schedule_.Finish(item);
     if (result.kind != WorkResult::Kind::kRetry) {
-      attempts_.erase(item);
+      retries_.erase(item);
     } else {
-      const int attempt = attempts_[item]++;
+      const int attempt = retries_[item].in_a_row++;
       const absl::Duration backoff =
           std::min(options_.last_backoff,
                    options_.first_backoff * (1 << std::min(attempt, 20)));
       // One answer of a server, or of something in between, must not put a
       // machine's join off beyond its window.
       const absl::Duration asked = std::min(result.at_least, kMaxAsked);
-      schedule_.AddAt(item, clock_.Now() + Jittered(std::max(backoff, asked)));
+      RetryAt(item, ExecutionNow() + Jittered(std::max(backoff, asked)));
     }
     if (result.kind == WorkResult::Kind::kAgain) {
       schedule_.AddAt(item, result.when);

@@ -6,7 +6,9 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/clock.h"
@@ -21,7 +23,7 @@ struct WorkResult {
   enum class Kind {
     kDone,   // until somebody adds it again
     kRetry,  // try again after a back-off that doubles from attempt to attempt
-    kAgain,  // look again at `when`
+    kAgain,  // look again at `when`, by the clock
   };
   Kind kind = Kind::kDone;
   absl::Time when = absl::InfinitePast();
@@ -50,6 +52,7 @@ class WorkerPool {
   using Work = std::function<WorkResult(const WorkSchedule::Item&)>;
 
   // Starts the threads. `clock` must outlive this; `work` is called from them.
+  // A clock that is set puts off what is to be done at a time, and no retry.
   WorkerPool(Options options, const Clock& clock, Work work);
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
@@ -60,9 +63,23 @@ class WorkerPool {
   void AddAt(const WorkSchedule::Item& item, absl::Time when);
 
  private:
+  struct Retries {
+    int in_a_row = 0;
+    // Of the next one; by ExecutionNow(). None: under way, or overtaken.
+    std::optional<absl::Time> due;
+  };
+
   void Run();
   std::optional<WorkSchedule::Item> Take();
   void Settle(const WorkSchedule::Item& item, const WorkResult& result);
+  // Of an item that was taken up: it waits for no other retry.
+  void RetryAt(const WorkSchedule::Item& item, absl::Time due)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The item is taken up, for its retry or before it.
+  void DropRetry(const WorkSchedule::Item& item)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Readies what is due again, and answers how long until the next.
+  absl::Duration ReadyRetries() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   const Clock& clock_;
@@ -70,8 +87,10 @@ class WorkerPool {
   Mutex mutex_;
   CondVar wake_;
   WorkSchedule schedule_ ABSL_GUARDED_BY(mutex_);
-  // Retries in a row, of items that had any.
-  std::map<WorkSchedule::Item, int> attempts_ ABSL_GUARDED_BY(mutex_);
+  // Of items that are or were being retried.
+  std::map<WorkSchedule::Item, Retries> retries_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::pair<absl::Time, WorkSchedule::Item>> due_retries_
+      ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Thread> threads_;
 };

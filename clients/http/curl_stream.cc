@@ -2,16 +2,17 @@
 
 #include <utility>
 
-#include <absl/time/clock.h>
 #include <fmt/format.h>
+
+#include "core/execution.h"
 
 namespace latchkey {
 
 absl::Status CurlStreamExchange::AwaitHead(absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
+  const absl::Time deadline = ExecutionNow() + timeout;
   const MutexLock lock(mutex_);
   while (!has_head_ && !finished_ && !cancelled_) {
-    const absl::Duration left = deadline - absl::Now();
+    const absl::Duration left = deadline - ExecutionNow();
     if (left <= absl::ZeroDuration()) {
       return absl::DeadlineExceededError("no response in time");
     }
@@ -23,10 +24,10 @@ absl::Status CurlStreamExchange::AwaitHead(absl::Duration timeout) {
 
 absl::StatusOr<std::string> CurlStreamExchange::Take(absl::Duration timeout,
                                                      bool& resume) {
-  const absl::Time deadline = absl::Now() + timeout;
+  const absl::Time deadline = ExecutionNow() + timeout;
   const MutexLock lock(mutex_);
   while (buffer_.empty() && !finished_ && !cancelled_) {
-    const absl::Duration left = deadline - absl::Now();
+    const absl::Duration left = deadline - ExecutionNow();
     if (left <= absl::ZeroDuration()) {
       return absl::DeadlineExceededError("nothing arrived in time");
     }

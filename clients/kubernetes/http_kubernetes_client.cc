@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <utility>
 
-#include <absl/time/clock.h>
 #include <fmt/format.h>
 
 #include "clients/http/http_status.h"
@@ -13,6 +12,7 @@
 #include "clients/kubernetes/kubernetes_status.h"
 #include "clients/kubernetes/object_meta.h"
 #include "clients/kubernetes/request_path.h"
+#include "core/execution.h"
 #include "core/status_macros.h"
 #include "kubernetes/meta.pb.h"
 
@@ -69,9 +69,9 @@ absl::Status DecodeObject(std::string_view what, std::string_view body,
 
 std::string ReadErrorBody(HttpStream& stream) {
   std::string body;
-  const absl::Time deadline = absl::Now() + kErrorBodyPatience;
+  const absl::Time deadline = ExecutionNow() + kErrorBodyPatience;
   while (body.size() < kMaxErrorBytes) {
-    const auto more = stream.Read(deadline - absl::Now());
+    const auto more = stream.Read(deadline - ExecutionNow());
     if (!more.ok()) break;
     body += *more;
   }

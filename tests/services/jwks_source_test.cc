@@ -91,6 +91,15 @@ TEST_F(JwksSourceTest, ANewKeyIsLookedForOnceAMinute) {
   EXPECT_EQ(fetched_, 2);
 }
 
+TEST_F(JwksSourceTest, AClockThatIsSetBackPutsNoReadOff) {
+  Publish(JwkSetOf({old_.Jwk()}));
+  const auto source = OfUrl();
+  EXPECT_THAT(source->Find(TokenOf(old_)), IsOk());
+  Publish(JwkSetOf({new_.Jwk()}));
+  clock_.Advance(-absl::Hours(1));
+  EXPECT_THAT(source->Find(TokenOf(new_)), IsOk());
+}
+
 TEST_F(JwksSourceTest, TheLastGoodSetStaysWhileNoneCanBeRead) {
   Publish(JwkSetOf({old_.Jwk()}));
   const auto source = OfUrl();

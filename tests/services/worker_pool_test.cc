@@ -1,6 +1,7 @@
 #include "services/worker_pool.h"
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -8,11 +9,13 @@
 #include <gmock/gmock.h>
 
 #include "core/clock.h"
+#include "tests/testing/fake_clock.h"
 #include "tests/testing/wait_until.h"
 
 namespace latchkey {
 namespace {
 
+using latchkey_testing::FakeClock;
 using latchkey_testing::WaitUntil;
 
 TEST(WorkerPoolTest, AGroupIsNeverWorkedOnTwiceAtOnce) {
@@ -44,6 +47,49 @@ TEST(WorkerPoolTest, RetriesUntilItSucceeds) {
                   });
   pool.Add({"g", "1"});
   EXPECT_TRUE(WaitUntil([&] { return attempts == 5; }));
+}
+
+TEST(WorkerPoolTest, AClockThatIsSetBackPutsNoRetryOff) {
+  FakeClock clock(absl::FromUnixSeconds(1'800'000'000));
+  std::atomic<int> attempts = 0;
+  WorkerPool pool({.threads = 2,
+                   .first_backoff = absl::Milliseconds(1),
+                   .last_backoff = absl::Milliseconds(1)},
+                  clock, [&](const WorkSchedule::Item&) {
+                    clock.Advance(-absl::Hours(1));
+                    return ++attempts < 3 ? WorkResult::Retry()
+                                          : WorkResult::Done();
+                  });
+  pool.Add({"g", "1"});
+  EXPECT_TRUE(WaitUntil([&] { return attempts == 3; }));
+}
+
+TEST(WorkerPoolTest, WhatIsTakenUpBeforeItsRetryIsNotTakenUpForItToo) {
+  const SystemClock clock;
+  std::atomic<int> visits = 0;
+  std::atomic<bool> other = false;
+  std::unique_ptr<WorkerPool> pool;
+  const auto work = [&](const WorkSchedule::Item& item) {
+    if (item.key == "other") {
+      other = true;
+      return WorkResult::Done();
+    }
+    if (++visits > 1) return WorkResult::Done();
+    pool->Add(item);
+    return WorkResult::Retry();
+  };
+  pool = std::make_unique<WorkerPool>(
+      WorkerPool::Options{.threads = 1,
+                          .first_backoff = absl::Milliseconds(1),
+                          .last_backoff = absl::Milliseconds(1)},
+      clock, work);
+  pool->Add({"g", "1"});
+  ASSERT_TRUE(WaitUntil([&] { return visits == 2; }));
+  // The retry would come before this.
+  pool->AddAt({"g", "other"}, clock.Now() + absl::Milliseconds(20));
+  ASSERT_TRUE(WaitUntil([&] { return other.load(); }));
+  EXPECT_EQ(visits, 2);
+  pool.reset();
 }
 
 TEST(WorkerPoolTest, WorkMayAskToComeBack) {
