@@ -76,7 +76,9 @@ struct MemoryBroker {
   latchkey::MisuseGuard misuse{slow, policy, audit, clock};
   latchkey::RecordIndex index;
   latchkey::TokenBroker broker{{}, slow, policy, misuse, index, clock};
-  latchkey::ClusterEndpoints cluster{{"https://10.0.0.1:6443"}, "", "bench"};
+  latchkey::ClusterSource cluster = [] {
+    return latchkey::ClusterEndpoints{{"https://10.0.0.1:6443"}, "", "bench"};
+  };
   latchkey::BrokerMetrics metrics;
   latchkey::Authenticator authenticator{nullptr, {}, clock};
   latchkey::CredentialAuthenticator callers{authenticator};

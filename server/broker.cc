@@ -8,13 +8,12 @@
 #include <absl/status/status.h>
 
 #include "audit/file_audit_log.h"
-#include "clients/files/read_file.h"
 #include "clients/kubernetes/file_api_access.h"
 #include "clients/kubernetes/http_kubernetes_client.h"
 #include "clients/kubernetes/retrying_kubernetes_client.h"
 #include "clients/log/event_log.h"
 #include "core/status_macros.h"
-#include "crypto/certificate.h"
+#include "server/cluster_files.h"
 #include "server/grpc_listener.h"
 #include "server/metrics_server.h"
 #include "services/authenticator.h"
@@ -56,13 +55,13 @@ struct Broker::Parts {
   Parts(const BrokerConfig& config, const Clock& clock,
         std::unique_ptr<BrokerMetrics> counters,
         std::unique_ptr<AuditLog> audit_log, std::shared_ptr<ApiAccess> access,
-        ClusterEndpoints endpoints,
+        std::unique_ptr<ClusterFiles> cluster_files,
         std::vector<std::unique_ptr<JwtVerifier>> issuers)
       : metrics(std::move(counters)),
         audit(std::move(audit_log)),
         http_client(std::move(access), {.request_timeout = kRequestTime}),
         client(http_client, {}),
-        cluster(std::move(endpoints)),
+        cluster(std::move(cluster_files)),
         store(client),
         policy(Policy(config.policy)),
         misuse(store, policy, *audit, clock),
@@ -86,9 +85,12 @@ struct Broker::Parts {
         provisioner_frame(FrameOptions(config), callers, *audit, *metrics,
                           clock),
         node_frame(FrameOptions(config), callers, *audit, *metrics, clock),
-        provisioner_service(token_broker, administration, watches, cluster,
-                            batch_queue, provisioner_frame),
-        node_service(token_broker, cluster, node_frame) {}
+        provisioner_service(
+            token_broker, administration, watches,
+            [this] { return cluster->Current(); }, batch_queue,
+            provisioner_frame),
+        node_service(
+            token_broker, [this] { return cluster->Current(); }, node_frame) {}
 
   // One that floods leaves threads free for the others, and it takes four to
   // fill the queue.
@@ -137,7 +139,7 @@ struct Broker::Parts {
   const std::unique_ptr<AuditLog> audit;
   HttpKubernetesClient http_client;
   RetryingKubernetesClient client;
-  ClusterEndpoints cluster;
+  const std::unique_ptr<ClusterFiles> cluster;
   KubernetesTokenStore store;
   LivePolicy policy;
   MisuseGuard misuse;
@@ -164,24 +166,6 @@ struct Broker::Parts {
 };
 
 namespace {
-
-// What machines are told: as configured, else as the broker itself does it.
-absl::StatusOr<ClusterEndpoints> EndpointsOf(const BrokerConfig& config,
-                                             const FileApiAccess& own) {
-  ClusterEndpoints endpoints{
-      .api_servers = config.api_servers,
-      .certificate_authorities = own.certificate_authorities(),
-      .name = config.cluster_name};
-  if (endpoints.api_servers.empty()) endpoints.api_servers = {own.server()};
-  if (!config.cluster_ca_file.empty()) {
-    LATCHKEY_ASSIGN_OR_RETURN(
-        endpoints.certificate_authorities,
-        ReadFileBounded(config.cluster_ca_file, Certificate::kMaxPemBytes));
-  }
-  LATCHKEY_RETURN_IF_ERROR(
-      Certificate::ParseAll(endpoints.certificate_authorities).status());
-  return endpoints;
-}
 
 absl::StatusOr<std::unique_ptr<AuditLog>> OpenAudit(const AuditConfig& config,
                                                     BrokerMetrics& metrics,
@@ -231,16 +215,16 @@ absl::StatusOr<std::unique_ptr<Broker>> Broker::Start(
       FileApiAccess::Create(
           {.kubeconfig_path = config.kubeconfig, .user_agent = "latchkeyd"},
           clock));
-  LATCHKEY_ASSIGN_OR_RETURN(ClusterEndpoints endpoints,
-                            EndpointsOf(config, *access));
+  LATCHKEY_ASSIGN_OR_RETURN(std::unique_ptr<ClusterFiles> cluster,
+                            ClusterFiles::Create(config, access, clock));
   LATCHKEY_ASSIGN_OR_RETURN(auto issuers,
                             MakeJwtVerifiers(config.authentication, clock));
   auto metrics = std::make_unique<BrokerMetrics>();
   LATCHKEY_ASSIGN_OR_RETURN(std::unique_ptr<AuditLog> audit,
                             OpenAudit(config.audit, *metrics, clock));
-  auto parts = std::make_unique<Parts>(
-      config, clock, std::move(metrics), std::move(audit), std::move(access),
-      std::move(endpoints), std::move(issuers));
+  auto parts = std::make_unique<Parts>(config, clock, std::move(metrics),
+                                       std::move(audit), std::move(access),
+                                       std::move(cluster), std::move(issuers));
   parts->metrics->OnScrape(
       [at = parts.get()](BrokerMetrics& shown) { at->Update(shown); });
   if (config.reflection) LATCHKEY_RETURN_IF_ERROR(EnableReflection());

@@ -2,6 +2,7 @@
 
 #include "core/status_macros.h"
 #include "core/ticket.h"
+#include "services/token_messages.h"
 
 namespace latchkey {
 
@@ -23,7 +24,7 @@ grpc::ServerUnaryReactor* NodeBootstrapService::ClaimToken(
                            .peer = call.peer}));
         NoteToken(claimed.record, claimed.uid, call.audit);
         call.audit.facts["key"] = claimed.record.BoundKey().value_or("");
-        ToMessage(claimed, cluster_, *response);
+        ToMessage(claimed, cluster_(), *response);
         return absl::OkStatus();
       });
 }

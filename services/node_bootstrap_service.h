@@ -3,19 +3,21 @@
 #ifndef LATCHKEY_SERVICES_NODE_BOOTSTRAP_SERVICE_H_
 #define LATCHKEY_SERVICES_NODE_BOOTSTRAP_SERVICE_H_
 
+#include <utility>
+
 #include "latchkey/v1/node_bootstrap.grpc.pb.h"
 #include "services/call_frame.h"
+#include "services/cluster_endpoints.h"
 #include "services/token_broker.h"
-#include "services/token_messages.h"
 
 namespace latchkey {
 
 class NodeBootstrapService final : public v1::NodeBootstrap::CallbackService {
  public:
   // All must outlive this.
-  NodeBootstrapService(latchkey::TokenBroker& broker,
-                       const ClusterEndpoints& cluster, CallFrame& frame)
-      : broker_(broker), cluster_(cluster), frame_(frame) {}
+  NodeBootstrapService(latchkey::TokenBroker& broker, ClusterSource cluster,
+                       CallFrame& frame)
+      : broker_(broker), cluster_(std::move(cluster)), frame_(frame) {}
 
   grpc::ServerUnaryReactor* ClaimToken(
       grpc::CallbackServerContext* context,
@@ -24,7 +26,7 @@ class NodeBootstrapService final : public v1::NodeBootstrap::CallbackService {
 
  private:
   latchkey::TokenBroker& broker_;
-  const ClusterEndpoints& cluster_;
+  const ClusterSource cluster_;
   CallFrame& frame_;
 };
 

@@ -10,6 +10,7 @@
 #include "core/text_time.h"
 #include "services/batch_issue.h"
 #include "services/grpc_status.h"
+#include "services/token_messages.h"
 
 namespace latchkey {
 namespace {
@@ -58,7 +59,7 @@ grpc::ServerUnaryReactor* TokenBrokerService::IssueToken(
         LATCHKEY_ASSIGN_OR_RETURN(const IssuedToken issued,
                                   broker_.Issue(call.identity, wanted));
         NoteIssued(issued, wanted.validate_only, call.audit);
-        ToMessage(issued, cluster_, *response);
+        ToMessage(issued, cluster_(), *response);
         return absl::OkStatus();
       });
 }
@@ -95,7 +96,7 @@ absl::Status TokenBrokerService::IssueAll(
     call.items.push_back(EventOfItem(
         results[i], request.requests(static_cast<int>(i)).scope().node_name()));
   }
-  ToMessage(results, cluster_, response);
+  ToMessage(results, cluster_(), response);
   return absl::OkStatus();
 }
 

@@ -4,12 +4,14 @@
 #ifndef LATCHKEY_SERVICES_TOKEN_BROKER_SERVICE_H_
 #define LATCHKEY_SERVICES_TOKEN_BROKER_SERVICE_H_
 
+#include <utility>
+
 #include "latchkey/v1/token_broker.grpc.pb.h"
 #include "services/call_frame.h"
+#include "services/cluster_endpoints.h"
 #include "services/fair_queue.h"
 #include "services/token_administration.h"
 #include "services/token_broker.h"
-#include "services/token_messages.h"
 #include "services/watch_tokens_call.h"
 
 namespace latchkey {
@@ -20,12 +22,12 @@ class TokenBrokerService final : public v1::TokenBroker::CallbackService {
   // their own, since their calls wait for them on the frame's.
   TokenBrokerService(latchkey::TokenBroker& broker,
                      TokenAdministration& administration, TokenWatches& watches,
-                     const ClusterEndpoints& cluster, FairQueue& batch_queue,
+                     ClusterSource cluster, FairQueue& batch_queue,
                      CallFrame& frame)
       : broker_(broker),
         administration_(administration),
         watches_(watches),
-        cluster_(cluster),
+        cluster_(std::move(cluster)),
         batch_queue_(batch_queue),
         frame_(frame) {}
 
@@ -68,7 +70,7 @@ class TokenBrokerService final : public v1::TokenBroker::CallbackService {
   latchkey::TokenBroker& broker_;
   TokenAdministration& administration_;
   TokenWatches& watches_;
-  const ClusterEndpoints& cluster_;
+  const ClusterSource cluster_;
   FairQueue& batch_queue_;
   CallFrame& frame_;
 };

@@ -14,19 +14,13 @@
 #include "latchkey/v1/node_bootstrap.pb.h"
 #include "latchkey/v1/token_broker.pb.h"
 #include "services/batch_issue.h"
+#include "services/cluster_endpoints.h"
 #include "services/token_administration.h"
 #include "services/token_broker.h"
 #include "services/token_lineage.h"
 #include "storage/token_filter.h"
 
 namespace latchkey {
-
-// How a machine reaches the cluster.
-struct ClusterEndpoints {
-  std::vector<std::string> api_servers;  // https URLs, at least one
-  std::string certificate_authorities;   // PEM
-  std::string name;
-};
 
 // Messages to domain types: INVALID_FIELD (kInvalidArgument), with the field's
 // name, for what has no domain form: an unknown enumerator, a digest of another

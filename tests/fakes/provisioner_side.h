@@ -4,7 +4,10 @@
 #ifndef LATCHKEY_TESTS_FAKES_PROVISIONER_SIDE_H_
 #define LATCHKEY_TESTS_FAKES_PROVISIONER_SIDE_H_
 
+#include <utility>
+
 #include "services/call_frame.h"
+#include "services/cluster_endpoints.h"
 #include "services/fair_queue.h"
 #include "services/token_administration.h"
 #include "services/token_broker.h"
@@ -20,14 +23,14 @@ class ProvisionerSide {
   // All must outlive this.
   ProvisionerSide(latchkey::TokenBroker& broker, latchkey::TokenStore& store,
                   const latchkey::LivePolicy& policy,
-                  const latchkey::ClusterEndpoints& cluster,
-                  latchkey::CallFrame& frame, const latchkey::Clock& clock)
+                  latchkey::ClusterSource cluster, latchkey::CallFrame& frame,
+                  const latchkey::Clock& clock)
       : api_(clock),
         administration_(api_, store, policy, clock),
         events_({}, api_),
         watches_({}, events_, policy),
-        service_(broker, administration_, watches_, cluster, batch_queue_,
-                 frame) {}
+        service_(broker, administration_, watches_, std::move(cluster),
+                 batch_queue_, frame) {}
 
   latchkey::TokenBrokerService& service() { return service_; }
 

@@ -124,8 +124,10 @@ class ProvisionerApiTest : public ::testing::Test {
   MisuseGuard misuse_{store_, policy_, audit_, clock_};
   RecordIndex index_;
   TokenBroker broker_{{}, store_, policy_, misuse_, index_, clock_};
-  const ClusterEndpoints cluster_ = {.api_servers = {"https://10.0.0.1:6443"},
-                                     .certificate_authorities = "PEM"};
+  const ClusterSource cluster_ = [] {
+    return ClusterEndpoints{.api_servers = {"https://10.0.0.1:6443"},
+                            .certificate_authorities = "PEM"};
+  };
   BrokerMetrics metrics_;
   Authenticator authenticator_{nullptr, {}, clock_};
   CredentialAuthenticator callers_{authenticator_};

@@ -2,6 +2,8 @@ latchkey_test(server/broker_config_test.cc DEPS latchkey::server)
 latchkey_test(server/authentication_config_test.cc
   DEPS latchkey::server latchkey::jwt_testing)
 latchkey_test(server/metrics_server_test.cc DEPS latchkey::server fmt::fmt)
+latchkey_test(server/cluster_files_test.cc
+  DEPS latchkey::server latchkey::kubernetes latchkey::crypto fmt::fmt)
 latchkey_test(server/policy_reload_test.cc
   DEPS latchkey::server latchkey::files)
 latchkey_test(server/grpc_listener_test.cc LABEL grpc

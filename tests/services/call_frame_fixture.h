@@ -152,7 +152,9 @@ class CallFrameFixture : public ::testing::Test {
   latchkey::MisuseGuard misuse_{store_, policy_, audit_, clock_};
   latchkey::RecordIndex index_;
   latchkey::TokenBroker broker_{{}, store_, policy_, misuse_, index_, clock_};
-  latchkey::ClusterEndpoints cluster_{{"https://api.example"}, "pem", "test"};
+  latchkey::ClusterSource cluster_ = [] {
+    return latchkey::ClusterEndpoints{{"https://api.example"}, "pem", "test"};
+  };
   latchkey::BrokerMetrics metrics_;
   HeaderAuthenticator authenticator_;
   latchkey::CallFrame::Options options_;
