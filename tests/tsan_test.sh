@@ -6,6 +6,7 @@
 set -eu
 if [ -z "${LATCHKEY_TSAN_DIR:-}" ]; then
   echo "LEFT OUT: no LATCHKEY_TSAN_DIR; ./latchkey test builds the program"
+  [ "${LATCHKEY_REQUIRE_ALL:-}" = 1 ] && exit 1
   exit 77
 fi
 TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1} exec "$LATCHKEY_TSAN_DIR/threads_test"

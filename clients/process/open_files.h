@@ -8,8 +8,8 @@
 namespace latchkey {
 
 // Lets this process have as many files open at a time as the system allows it.
-// kFailedPrecondition if those are fewer than `least`: gRPC aborts a process that
-// has none left when it starts.
+// kFailedPrecondition if those are fewer than `least`: gRPC aborts a process
+// that has none left when it starts.
 absl::Status AllowOpenFiles(unsigned least);
 
 }  // namespace latchkey

@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <string>
 
@@ -10,6 +9,7 @@
 
 #include "tests/testing/child_process.h"
 #include "tests/testing/control_plane.h"
+#include "tests/testing/left_out.h"
 #include "tests/testing/temp_dir.h"
 
 namespace latchkey_testing {
@@ -24,8 +24,7 @@ class DemoE2eTest : public ControlPlaneProgramTest {};
 
 TEST_F(DemoE2eTest, AKubeletRegistersItsNodeAndTheThievesGetNothing) {
   if (geteuid() != 0) {
-    std::fprintf(stderr, "*** LEFT OUT: a kubelet needs root. ***\n");
-    GTEST_SKIP();
+    LATCHKEY_LEAVE_OUT("a kubelet needs root");
   }
   const TempDir dir;
   const ProgramResult demo =

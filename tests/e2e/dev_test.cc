@@ -113,10 +113,10 @@ TEST_F(DevTest, WhatItPrintsWorks) {
 
 TEST_F(DevTest, TheDoctorFindsNothingWrongWithIt) {
   Start();
-  const ProgramResult doctor = RunProgram(
-      {BuiltProgram("latchkeyctl"), "doctor", "--kubeconfig",
-       Site() + "/admin.kubeconfig", "--active"},
-      {});
+  const ProgramResult doctor =
+      RunProgram({BuiltProgram("latchkeyctl"), "doctor", "--kubeconfig",
+                  Site() + "/admin.kubeconfig", "--active"},
+                 {});
   EXPECT_EQ(doctor.exit_code, 0) << doctor.out << doctor.err;
   EXPECT_THAT(doctor.out, AllOf(HasSubstr("0 errors, 0 warnings"),
                                 ::testing::Not(HasSubstr("not-checked"))));

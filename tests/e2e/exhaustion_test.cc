@@ -19,6 +19,7 @@
 
 #include "tests/e2e/dev_process.h"
 #include "tests/e2e/join_test.h"
+#include "tests/testing/left_out.h"
 #include "tests/testing/wait_until.h"
 
 namespace latchkey_testing {
@@ -147,7 +148,7 @@ class ExhaustionTest : public ::testing::Test {
 TEST_F(ExhaustionTest, AFullDiskIsFoundBeforeTheTicketIsUsed) {
   const auto newcomer = NewMachine("worker-full");
   const SmallDisk disk(newcomer->pki(), "8k");
-  if (!disk.IsThere()) GTEST_SKIP() << "this place does not let one mount";
+  if (!disk.IsThere()) LATCHKEY_LEAVE_OUT("this place does not let one mount");
   disk.Run({"sh", "-c", fmt::format("yes > {}/ballast", newcomer->pki())});
   const ProgramResult full = disk.Run(JoinCommand(*newcomer));
   EXPECT_EQ(full.exit_code, 1) << full.err;
@@ -163,7 +164,7 @@ TEST_F(ExhaustionTest, ADiskThatFillsUpInAJoinCostsNoSecondCertificate) {
   const auto newcomer = NewMachine("worker-fills");
   // Room for the key, and not for the certificate.
   const SmallDisk disk(newcomer->pki(), "4k");
-  if (!disk.IsThere()) GTEST_SKIP() << "this place does not let one mount";
+  if (!disk.IsThere()) LATCHKEY_LEAVE_OUT("this place does not let one mount");
   const ProgramResult full = disk.Run(JoinCommand(*newcomer));
   EXPECT_EQ(full.exit_code, 1) << full.err;
   EXPECT_THAT(full.err, HasSubstr("No space left on device"));
@@ -175,7 +176,7 @@ TEST_F(ExhaustionTest, ADiskThatFillsUpInAJoinCostsNoSecondCertificate) {
 TEST_F(ExhaustionTest, AReadOnlyDiskIsFoundBeforeTheTicketIsUsed) {
   const auto newcomer = NewMachine("worker-readonly");
   const SmallDisk disk(newcomer->pki(), "64k");
-  if (!disk.IsThere()) GTEST_SKIP() << "this place does not let one mount";
+  if (!disk.IsThere()) LATCHKEY_LEAVE_OUT("this place does not let one mount");
   ASSERT_EQ(disk.Remount("ro").exit_code, 0);
   const ProgramResult refused = disk.Run(JoinCommand(*newcomer));
   EXPECT_EQ(refused.exit_code, 1) << refused.err;
@@ -189,7 +190,7 @@ TEST_F(ExhaustionTest, AReadOnlyDiskIsFoundBeforeTheTicketIsUsed) {
 
 TEST_F(ExhaustionTest, WhateverCallFailsOnAMachineIsSaidAndTheNextRunJoins) {
   if (RunProgram({"strace", "-o", "/dev/null", "true"}, {}).exit_code != 0) {
-    GTEST_SKIP() << "strace is not there, or may not trace";
+    LATCHKEY_LEAVE_OUT("strace is not there, or may not trace");
   }
   struct Case {
     const char* syscall;
@@ -339,7 +340,7 @@ TEST_F(BrokerExhaustionTest, AnAuditDiskThatFailsRefusesUntilItWorksAgain) {
     {
       const FailingCalls failing(broker_->pid(), injection,
                                  {"-P", dir_.File("audit.log")});
-      if (!failing.Works()) GTEST_SKIP() << "strace may not trace";
+      if (!failing.Works()) LATCHKEY_LEAVE_OUT("strace may not trace");
       for (const char* node : {"worker-nobody", "worker-no-one"}) {
         const ProgramResult refused = Issue(node, "1s");
         EXPECT_EQ(refused.exit_code, 1) << refused.err;
@@ -378,7 +379,7 @@ TEST_F(BrokerExhaustionTest, ABrokerOutOfDescriptorsEndsToBeStartedAgain) {
   const size_t records = Records();
   limit.rlim_cur = 0;
   if (prlimit(broker_->pid(), RLIMIT_NOFILE, &limit, nullptr) != 0) {
-    GTEST_SKIP() << "this place does not let one limit another process";
+    LATCHKEY_LEAVE_OUT("this place does not let one limit another process");
   }
   EXPECT_TRUE(WaitUntil([this] { return !broker_->Running(); }));
   EXPECT_THAT(broker_->Log(), HasSubstr("out of descriptors"));
@@ -398,7 +399,7 @@ TEST_F(BrokerExhaustionTest, AConfigurationThatCannotBeReadLeavesThePolicy) {
   {
     const FailingCalls failing(broker_->pid(), "read:error=EIO",
                                {"-P", broker_->config_file()});
-    if (!failing.Works()) GTEST_SKIP() << "strace may not trace";
+    if (!failing.Works()) LATCHKEY_LEAVE_OUT("strace may not trace");
     // Written in place: the path that strace looks for stays the same file.
     std::ofstream(broker_->config_file()) << narrow;
     broker_->Signal(SIGHUP);

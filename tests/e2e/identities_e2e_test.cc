@@ -9,6 +9,7 @@
 
 #include "core/reasons.h"
 #include "tests/e2e/bearer_test.h"
+#include "tests/testing/left_out.h"
 #include "tests/testing/wait_until.h"
 
 namespace latchkey_testing {
@@ -120,7 +121,7 @@ TEST_F(IdentitiesTest, WhatIsTakenBackIsRefusedWithinTheTimesOfThePage) {
 TEST_F(IdentitiesTest,
        EveryVerbWorksForEveryKindOfIdentityFromAnotherLanguage) {
   if (!HasPythonGrpc()) {
-    GTEST_SKIP() << "needs the Debian package python3-grpcio";
+    LATCHKEY_LEAVE_OUT("needs the Debian package python3-grpcio");
   }
   // Another case may have made it: they share the cluster.
   cluster().Run({"kubectl", "create", "serviceaccount", "scaler"});

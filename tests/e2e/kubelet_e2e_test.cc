@@ -15,6 +15,7 @@
 
 #include "core/reasons.h"
 #include "tests/e2e/join_test.h"
+#include "tests/testing/left_out.h"
 #include "tests/testing/wait_until.h"
 
 namespace latchkey_testing {
@@ -109,8 +110,7 @@ class KubeletE2eTest : public JoinTest {
  protected:
   void SetUp() override {
     if (geteuid() != 0) {
-      std::fprintf(stderr, "*** LEFT OUT: a kubelet needs root. ***\n");
-      GTEST_SKIP();
+      LATCHKEY_LEAVE_OUT("a kubelet needs root");
     }
     JoinTest::SetUp();
   }

@@ -1,10 +1,10 @@
 #include "tests/testing/control_plane.h"
 
-#include <cstdlib>
 #include <iostream>
 #include <memory>
-#include <string_view>
 #include <utility>
+
+#include "tests/testing/left_out.h"
 
 namespace latchkey_testing {
 namespace {
@@ -15,29 +15,11 @@ std::unique_ptr<ControlPlane>& Shared() {
   return shared;
 }
 
-void SayLoudlyOnce() {
-  static const bool said = [] {
-    std::cerr
-        << "\n*** LEFT OUT: tests against a real Kubernetes control plane."
-           " Build it with tests/controlplane/build.sh and set"
-           " LATCHKEY_CONTROLPLANE to its path. ***\n\n";
-    return true;
-  }();
-  static_cast<void>(said);
-}
-
-bool IsRequired() {
-  const char* required = std::getenv("LATCHKEY_REQUIRE_CONTROLPLANE");
-  return required != nullptr && std::string_view(required) == "1";
-}
-
 void SkipWithoutProgram() {
   if (!ControlPlane::ProgramPath().empty()) return;
-  if (IsRequired()) {
-    FAIL() << "LATCHKEY_CONTROLPLANE is not set, and this run requires it";
-  }
-  SayLoudlyOnce();
-  GTEST_SKIP() << "LATCHKEY_CONTROLPLANE is not set";
+  LATCHKEY_LEAVE_OUT(
+      "a real Kubernetes control plane: build it with"
+      " tests/controlplane/build.sh and set LATCHKEY_CONTROLPLANE to its path");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "tests/e2e/broker_process.h"
 #include "tests/testing/child_process.h"
+#include "tests/testing/left_out.h"
 #include "tests/testing/temp_dir.h"
 
 namespace latchkey_testing {
@@ -76,7 +77,7 @@ TEST_F(CompletionTest, WhatHelpListsIsOffered) {
 }
 
 TEST_F(CompletionTest, ZshTakesItsScript) {
-  if (!Has("zsh")) GTEST_SKIP() << "LEFT OUT: no zsh";
+  if (!Has("zsh")) LATCHKEY_LEAVE_OUT("zsh is not installed");
   const ProgramResult result = RunProgram(
       {"zsh", "-fc",
        fmt::format("compadd() {{ shift; print -r -- $@ }}; . {}; "
@@ -89,7 +90,7 @@ TEST_F(CompletionTest, ZshTakesItsScript) {
 }
 
 TEST_F(CompletionTest, FishTakesItsScript) {
-  if (!Has("fish")) GTEST_SKIP() << "LEFT OUT: no fish";
+  if (!Has("fish")) LATCHKEY_LEAVE_OUT("fish is not installed");
   const auto offered = [this](const std::string& line) {
     const ProgramResult result = RunProgram(
         {"fish", "--no-config", "-c",
