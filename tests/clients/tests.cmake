@@ -29,3 +29,4 @@ foreach(name credentials kubernetes_bytes kubernetes_client reflector)
                 DEPS latchkey::kubernetes latchkey::control_plane_testing absl::strings
                      fmt::fmt)
 endforeach()
+target_link_libraries(e2e_reflector_e2e_test PRIVATE latchkey::fault_proxy)

@@ -595,7 +595,8 @@ TEST_F(ChaosE2eTest, EveryHonestMachineJoinsOnceAndNoThiefDoes) {
   const std::set<std::string> denied = CheckRequests();
   CheckClusterAudit(denied);
   CheckBrokersAudit();
-  EXPECT_LE(wild, 10 * std::max(calm, absl::Seconds(3)));
+  // A single silent connection costs seconds, however fast the calm run was.
+  EXPECT_LE(wild, std::max(10 * calm, absl::Seconds(30)));
 
   // Each token was spent, and at last nothing of it is left.
   EXPECT_TRUE(WaitUntil(

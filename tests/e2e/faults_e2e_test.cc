@@ -3,25 +3,47 @@
 #include <signal.h>
 
 #include <string>
+#include <vector>
 
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "core/reasons.h"
+#include "latchkey/v1/token_broker.grpc.pb.h"
 #include "tests/e2e/join_test.h"
+#include "tests/testing/fault_proxy.h"
+#include "tests/testing/grpc_bytes.h"
+#include "tests/testing/http_get.h"
 #include "tests/testing/wait_until.h"
 
 namespace latchkey_testing {
 namespace {
 
 using latchkey::TokenState;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+constexpr char kMetrics[] = "metrics:\n  listen: 127.0.0.1:0\n";
 
 class FaultsE2eTest : public JoinTest {
  protected:
-  // CSRs of the token, by their requester, that are approved.
-  int ApprovedCsrsOf(const std::string& id) {
+  // The token's CSRs, by their requester.
+  std::vector<Csr> CsrsOf(const std::string& id) {
     const auto csrs =
         Admin().List<latchkey::kubernetes::CertificateSigningRequestList>({});
     EXPECT_THAT(csrs, IsOk());
-    int approved = 0;
+    std::vector<Csr> of_token;
     for (const Csr& csr : csrs->items()) {
-      if (csr.spec().username() != "system:bootstrap:" + id) continue;
+      if (csr.spec().username() == "system:bootstrap:" + id) {
+        of_token.push_back(csr);
+      }
+    }
+    return of_token;
+  }
+  int ApprovedCsrsOf(const std::string& id) {
+    int approved = 0;
+    for (const Csr& csr : CsrsOf(id)) {
       for (const auto& condition : csr.status().conditions()) {
         if (condition.type() == "Approved") ++approved;
       }
@@ -73,28 +95,73 @@ TEST_F(FaultsE2eTest, AnApiServerKilledInTheMiddleOfAJoinStrandsNobody) {
 }
 
 TEST_F(FaultsE2eTest, AMachineKilledAfterItsClaimJoinsOnItsNextRun) {
-  const auto broker = StartBroker();
+  const auto broker = StartBroker({.more_config = kMetrics});
+  FaultProxy network({broker->node_port()}, 1);
   const std::string ticket = IssueTicket(*broker, "worker-killed");
   Machine machine("worker-killed");
-  machine.UseTicket(pki(), broker->node_endpoint(), ticket);
-  // A frozen broker holds the claim up until the test watches for it.
-  broker->Signal(SIGSTOP);
+  machine.UseTicket(pki(), fmt::format("127.0.0.1:{}", network.port()), ticket);
+  // The claim is under way, and stands still before the record is written.
+  ASSERT_THAT(cluster().Kill("kube-apiserver", SIGSTOP), IsOk());
   auto join = machine.StartJoin();
   ASSERT_THAT(join, IsOk());
   ASSERT_TRUE(WaitUntil([&] {
-    return !ReadFile(machine.dir().File("pki/latchkey-join.key")).empty();
+    return HttpGet(broker->metrics_port(), "/metrics")
+               .find("latchkey_calls_running{port=\"node\"} 1\n") !=
+           std::string::npos;
   }));
-  broker->Signal(SIGCONT);
-  ASSERT_TRUE(WaitUntil([&] {
-    const auto token = Record(IdOf(ticket));
-    return token.ok() && token->record.state != TokenState::kIssued;
-  }));
+  // It is done, and the machine dies before it hears of it.
+  network.HoldAnswers(true);
+  ASSERT_THAT(cluster().Kill("kube-apiserver", SIGCONT), IsOk());
+  ASSERT_TRUE(AwaitState(IdOf(ticket), TokenState::kActive));
+  const auto claimed = Record(IdOf(ticket));
+  ASSERT_THAT(claimed, IsOk());
   (*join)->Signal(SIGKILL);
   (*join)->AwaitExit(absl::Seconds(10));
+  EXPECT_THAT(CsrsOf(IdOf(ticket)), IsEmpty()) << "it had the answer";
+
+  // By the same key it gets the same answer, and another key gets none.
+  network.HoldAnswers(false);
+  const latchkey::PrivateKey key =
+      latchkey::PrivateKey::FromPem(
+          ReadFile(machine.dir().File("pki/latchkey-join.key")))
+          .value();
+  const auto same = Claim(NodeChannel(*broker), ticket, "worker-killed", key);
+  ASSERT_THAT(same, IsOk());
+  KeepSecret(same->bootstrap_token().substr(7));
+  EXPECT_EQ(same->bootstrap_token(),
+            IdOf(ticket) + "." + std::string(claimed->record.secret.Reveal()));
+  EXPECT_THAT(Claim(NodeChannel(*broker), ticket, "worker-killed", NewKey()),
+              ReasonIs(latchkey::reason::kTicketAlreadyClaimed));
 
   const ProgramResult again = machine.Join();
   EXPECT_EQ(again.exit_code, 0) << again.err;
   EXPECT_EQ(ApprovedCsrsOf(IdOf(ticket)), 1);
+}
+
+TEST_F(FaultsE2eTest, TheBrokersHealthIsThatOfItsCluster) {
+  const auto broker = StartBroker({.more_config = kMetrics});
+  const auto provisioners = ProvisionerChannel(*broker);
+  const auto nodes = NodeChannel(*broker);
+  const auto serving = [&](int health, const std::string& ready) {
+    return WaitUntil([&] {
+      return HealthOf(provisioners, "latchkey.v1.TokenBroker") == health &&
+             HealthOf(provisioners, "") == health &&
+             HealthOf(nodes, "latchkey.v1.NodeBootstrap") == health &&
+             HttpGet(broker->metrics_port(), "/readyz").substr(9, 3) == ready;
+    });
+  };
+  EXPECT_TRUE(serving(1, "200"));
+  cluster().Hold("kube-apiserver");
+  ASSERT_THAT(cluster().Kill("kube-apiserver", SIGKILL), IsOk());
+  EXPECT_TRUE(serving(2, "503"));
+  // It lives all the same.
+  EXPECT_THAT(HttpGet(broker->metrics_port(), "/healthz"),
+              StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(HttpGet(broker->metrics_port(), "/metrics"),
+              HasSubstr("latchkey_watch_fresh{watch=\"records\"} 0\n"));
+  cluster().Release("kube-apiserver");
+  ASSERT_THAT(cluster().AwaitReady(), IsOk());
+  EXPECT_TRUE(serving(1, "200"));
 }
 
 TEST_F(FaultsE2eTest, TheSameKeyMayClaimAgainAfterAKill) {

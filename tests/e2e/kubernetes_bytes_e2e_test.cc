@@ -44,11 +44,47 @@ class BytesTest : public ControlPlaneTest {
     return std::string(envelope->raw);
   }
 
+  // The server's whole answer to a watch that lasts a second.
+  std::string RawWatch(const std::string& path) {
+    latchkey::HttpRequest request;
+    request.target = path + "&watch=1&timeoutSeconds=1";
+    request.headers = {{"accept", std::string(latchkey::kProtobufContentType) +
+                                      ";stream=watch"}};
+    const auto response = http_->Send(request);
+    EXPECT_THAT(response, IsOk());
+    return response.ok() ? response->body : "";
+  }
+
+  // What the server makes of a review, as it came.
+  template <typename Review>
+  std::string RawReview(const latchkey::Resource& resource,
+                        const Review& review) {
+    latchkey::HttpRequest request;
+    request.method = "POST";
+    request.target =
+        fmt::format("/apis/{}/{}", resource.api_version, resource.plural);
+    request.headers = {{"accept", latchkey::kProtobufContentType},
+                       {"content-type", latchkey::kProtobufContentType}};
+    request.body =
+        latchkey::WrapObject(resource.api_version, resource.kind, review);
+    const auto response = http_->Send(request);
+    EXPECT_THAT(response, IsOk());
+    if (!response.ok()) return "";
+    const auto envelope = latchkey::OpenEnvelope(response->body);
+    EXPECT_THAT(envelope, IsOk());
+    if (!envelope.ok()) return "";
+    EXPECT_EQ(envelope->kind, resource.kind);
+    return std::string(envelope->raw);
+  }
+
   // Decodes what is at `path` as a Message and expects its bytes back.
   template <typename Message>
   Message ExpectSameBytes(const std::string& path, std::string_view kind) {
     SCOPED_TRACE(path);
-    const std::string raw = RawObject(path, kind);
+    return ExpectSame<Message>(RawObject(path, kind));
+  }
+  template <typename Message>
+  static Message ExpectSame(const std::string& raw) {
     Message message;
     EXPECT_TRUE(message.ParseFromString(raw));
     EXPECT_FALSE(raw.empty());
@@ -226,6 +262,80 @@ TEST_F(BytesTest, RolesAndTheirBindings) {
                                                "ClusterRoleList");
   ExpectSameBytes<kubernetes::ClusterRoleBindingList>(
       api + "clusterrolebindings", "ClusterRoleBindingList");
+}
+
+TEST_F(BytesTest, WatchEventsAndTheirObjects) {
+  kubernetes::ConfigMap map;
+  *map.mutable_metadata() = RichMetadata("kube-public", "bytes-watched");
+  (*map.mutable_data())["text"] = "x";
+  ASSERT_THAT(client().Create(map), IsOk());
+  std::string rest = RawWatch(
+      "/api/v1/namespaces/kube-public/configmaps?allowWatchBookmarks=1"
+      "&fieldSelector=metadata.name%3Dbytes-watched");
+  int events = 0;
+  while (!rest.empty()) {
+    ASSERT_GE(rest.size(), 4U);
+    size_t length = 0;
+    for (int i = 0; i < 4; ++i) {
+      length = length << 8 | static_cast<uint8_t>(rest[static_cast<size_t>(i)]);
+    }
+    ASSERT_LE(length, rest.size() - 4);
+    const auto event =
+        ExpectSame<kubernetes::WatchEvent>(rest.substr(4, length));
+    const auto object = latchkey::OpenEnvelope(event.object().raw());
+    ASSERT_THAT(object, IsOk());
+    EXPECT_EQ(object->kind, "ConfigMap");
+    EXPECT_EQ(ExpectSame<kubernetes::ConfigMap>(std::string(object->raw))
+                  .metadata()
+                  .name(),
+              event.type() == "BOOKMARK" ? "" : "bytes-watched");
+    ++events;
+    rest.erase(0, 4 + length);
+  }
+  EXPECT_GE(events, 1);
+}
+
+TEST_F(BytesTest, Reviews) {
+  kubernetes::TokenReview token;
+  token.mutable_spec()->set_token("nobody's");
+  token.mutable_spec()->add_audiences("a");
+  token.mutable_spec()->add_audiences("b");
+  const auto refused = ExpectSame<kubernetes::TokenReview>(
+      RawReview(latchkey::kTokenReviews, token));
+  EXPECT_NE(refused.status().error(), "");
+  const ProgramResult account =
+      cluster().Run({"kubectl", "create", "serviceaccount", "bytes"});
+  ASSERT_EQ(account.exit_code, 0) << account.err;
+  const ProgramResult minted =
+      cluster().Run({"kubectl", "create", "token", "bytes"});
+  ASSERT_EQ(minted.exit_code, 0) << minted.err;
+  token.mutable_spec()->set_token(minted.out.substr(0, minted.out.find('\n')));
+  token.mutable_spec()->clear_audiences();
+  const auto known = ExpectSame<kubernetes::TokenReview>(
+      RawReview(latchkey::kTokenReviews, token));
+  EXPECT_TRUE(known.status().authenticated());
+  EXPECT_GT(known.status().user().extra_size(), 0);
+
+  const auto self = ExpectSame<kubernetes::SelfSubjectReview>(RawReview(
+      latchkey::kSelfSubjectReviews, kubernetes::SelfSubjectReview()));
+  EXPECT_NE(self.status().user_info().username(), "");
+
+  kubernetes::SubjectAccessReview access;
+  access.mutable_spec()->set_user("u");
+  access.mutable_spec()->add_groups("g");
+  access.mutable_spec()->mutable_resource_attributes()->set_verb("get");
+  access.mutable_spec()->mutable_resource_attributes()->set_resource("secrets");
+  EXPECT_FALSE(ExpectSame<kubernetes::SubjectAccessReview>(
+                   RawReview(latchkey::kSubjectAccessReviews, access))
+                   .status()
+                   .allowed());
+  kubernetes::SelfSubjectAccessReview own;
+  own.mutable_spec()->mutable_non_resource_attributes()->set_verb("get");
+  own.mutable_spec()->mutable_non_resource_attributes()->set_path("/x");
+  const auto allowed = ExpectSame<kubernetes::SelfSubjectAccessReview>(
+      RawReview(latchkey::kSelfSubjectAccessReviews, own));
+  EXPECT_TRUE(allowed.status().allowed());
+  EXPECT_NE(allowed.status().reason(), "");
 }
 
 TEST_F(BytesTest, Statuses) {

@@ -23,6 +23,7 @@
 #include "core/refusal.h"
 #include "tests/e2e/bearer_test.h"
 #include "tests/testing/http_get.h"
+#include "tests/testing/left_out.h"
 #include "tests/testing/wait_until.h"
 
 namespace latchkey_testing {
@@ -569,7 +570,7 @@ TEST_F(PolicyE2eTest, SixtyDecisionsEachWithItsReason) {
 
 TEST_F(PolicyE2eTest, HostileTextInEveryFieldChangesNoVerdict) {
   if (!HasPythonGrpc()) {
-    GTEST_SKIP() << "needs the Debian package python3-grpcio";
+    LATCHKEY_LEAVE_OUT("needs the Debian package python3-grpcio");
   }
   const auto broker = Start();
   const size_t before = Tokens();
@@ -737,6 +738,8 @@ TEST_F(ReloadE2eTest, NoCallFailsBecauseOfAReloadUnderLoad) {
                            load.rate());
   EXPECT_TRUE(failures.empty())
       << failures.size() << " failed, such as " << failures.front();
+  // 500 were due each second; a machine that has more to do is given some.
+  EXPECT_GE(load.rate(), 250);
   const std::string metrics = HttpGet(broker->metrics_port(), "/metrics");
   EXPECT_THAT(
       metrics,

@@ -13,7 +13,9 @@
 #include "core/mutex.h"
 #include "tests/e2e/cluster_client.h"
 #include "tests/testing/control_plane.h"
+#include "tests/testing/fault_proxy.h"
 #include "tests/testing/status_matchers.h"
+#include "tests/testing/temp_dir.h"
 #include "tests/testing/wait_until.h"
 
 namespace latchkey_testing {
@@ -216,6 +218,22 @@ class GoawayTest : public ReflectorTest {
     Put(name, "1");
   }
 
+  // The administrator's, of the API server behind `proxy`.
+  std::string KubeconfigBehind(const FaultProxy& proxy) {
+    std::string text = ReadFile(cluster().admin_kubeconfig());
+    const std::string url = cluster().url();
+    const size_t at = text.find(url);
+    EXPECT_NE(at, std::string::npos);
+    text.replace(at, url.size(),
+                 fmt::format("https://127.0.0.1:{}", proxy.port()));
+    return dir_.Write("behind.kubeconfig", text);
+  }
+  int ApiServerPort() {
+    const std::string url = cluster().url();
+    return std::stoi(url.substr(url.rfind(':') + 1));
+  }
+
+  TempDir dir_;
   std::atomic<int> unanswered_ = 0;
 };
 
@@ -224,23 +242,30 @@ class GoawayTest : public ReflectorTest {
 TEST_F(GoawayTest, LosesNothingUnnoticed) {
   struct Case {
     const char* name;
-    std::unique_ptr<latchkey::KubernetesClient> client;
+    std::unique_ptr<latchkey::KubernetesClient> (*client)(const std::string&);
   };
-  Case cases[] = {
-      {"http1", ClientOfKubeconfig(cluster().admin_kubeconfig())},
-      {"http2", Http2ClientOfKubeconfig(cluster().admin_kubeconfig())}};
+  const Case cases[] = {
+      {"http1", [](const auto& path) { return ClientOfKubeconfig(path); }},
+      {"http2", Http2ClientOfKubeconfig}};
   size_t want = 0;
-  for (Case& c : cases) {
+  for (const Case& c : cases) {
     SCOPED_TRACE(c.name);
-    ASSERT_NE(c.client, nullptr);
-    Mirror mirror(*c.client);
-    CreateMany(*c.client, c.name);
+    FaultProxy proxy({ApiServerPort()}, 1);
+    const auto client = c.client(KubeconfigBehind(proxy));
+    ASSERT_NE(client, nullptr);
+    Mirror mirror(*client);
+    CreateMany(*client, c.name);
     want += kMany;
     EXPECT_TRUE(WaitUntil([&] { return mirror.values().size() >= want; }));
     EXPECT_EQ(mirror.lists(), 1);
-    // The API server ends no HTTP/1.1 connection on its own.
+    const int connections = proxy.Fates()[ConnectionFate::kWhole];
     if (c.name == std::string("http1")) {
+      // The API server ends no HTTP/1.1 connection on its own.
       EXPECT_EQ(unanswered_, 0);
+      EXPECT_LE(connections, kThreads + 2);
+    } else {
+      // One would do, if it were let live.
+      EXPECT_GE(connections, 4) << "there was hardly a GOAWAY";
     }
   }
 }

@@ -1,11 +1,10 @@
 # Tests against the real control plane (tests/controlplane).
-add_library(latchkey_join_testing STATIC
-  e2e/join_test.cc e2e/dev_process.cc testing/fault_proxy.cc)
+add_library(latchkey_join_testing STATIC e2e/join_test.cc e2e/dev_process.cc)
 add_library(latchkey::join_testing ALIAS latchkey_join_testing)
 target_link_libraries(latchkey_join_testing
   PUBLIC latchkey::testing latchkey::control_plane_testing latchkey::crypto
          latchkey::kubernetes latchkey::storage latchkey::proto
-         latchkey::broker_client
+         latchkey::broker_client latchkey::fault_proxy
   PRIVATE latchkey::services latchkey_warnings)
 latchkey_program(latchkeyd-with-faults
   SOURCES testing/latchkeyd_with_faults.cc DEPS latchkey::server)

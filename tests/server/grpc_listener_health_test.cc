@@ -1,18 +1,20 @@
-#include <future>
+#include <memory>
 #include <string>
 
 #include <gmock/gmock.h>
-#include <grpcpp/generic/generic_stub.h>
 
 #include "clients/broker/broker_channel.h"
 #include "latchkey/v1/token_broker.grpc.pb.h"
 #include "server/grpc_listener.h"
 #include "tests/e2e/test_pki.h"
+#include "tests/testing/grpc_bytes.h"
 #include "tests/testing/status_matchers.h"
 
 namespace latchkey {
 namespace {
 
+using latchkey_testing::CallBytes;
+using latchkey_testing::HealthOf;
 using latchkey_testing::IsOk;
 using latchkey_testing::TestPki;
 using ::testing::HasSubstr;
@@ -30,42 +32,16 @@ class GrpcListenerHealthTest : public ::testing::Test {
     EXPECT_THAT(listener, IsOk());
     return *std::move(listener);
   }
-  // One message to `method` and one back, as bytes.
-  grpc::Status Call(const GrpcListener& listener, const std::string& method,
-                    const std::string& request, std::string& response) {
+  std::shared_ptr<grpc::Channel> ChannelTo(const GrpcListener& listener) {
     const IssuedIdentity identity = pki_.Client(latchkey_testing::kAutoscaler);
-    grpc::GenericStub stub(OpenBrokerChannel(
+    return OpenBrokerChannel(
         {.endpoint = "localhost:" + std::to_string(listener.port()),
          .certificate_authorities = pki_.ca_pem(),
          .certificate_pem = identity.certificate_pem,
-         .private_key_pem = identity.private_key_pem}));
-    grpc::ClientContext context;
-    const grpc::Slice slice(request);
-    const grpc::ByteBuffer sent(&slice, 1);
-    grpc::ByteBuffer received;
-    std::promise<grpc::Status> done;
-    stub.UnaryCall(&context, method, {}, &sent, &received,
-                   [&](grpc::Status status) { done.set_value(status); });
-    grpc::Status status = done.get_future().get();
-    grpc::Slice whole;
-    if (status.ok() && received.DumpToSingleSlice(&whole).ok()) {
-      response.assign(reinterpret_cast<const char*>(whole.begin()),
-                      whole.size());
-    }
-    return status;
+         .private_key_pem = identity.private_key_pem});
   }
-  // grpc.health.v1: 1 is SERVING, 2 NOT_SERVING; -1: no such service.
   int Health(const GrpcListener& listener, const std::string& service) {
-    std::string response;
-    std::string request;
-    if (!service.empty()) {
-      request = {'\x0a', static_cast<char>(service.size())};
-      request += service;
-    }
-    const grpc::Status status =
-        Call(listener, "/grpc.health.v1.Health/Check", request, response);
-    if (!status.ok()) return -1;
-    return response.size() == 2 ? response[1] : 0;
+    return HealthOf(ChannelTo(listener), service);
   }
 
   TestPki pki_;
@@ -90,10 +66,11 @@ TEST_F(GrpcListenerHealthTest, ReflectionIsOffUntilItIsAskedFor) {
   // ServerReflectionRequest{list_services: ""}.
   const std::string list("\x3a\x00", 2);
   std::string response;
-  EXPECT_EQ(Call(*Listen(), kMethod, list, response).error_code(),
-            grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(
+      CallBytes(ChannelTo(*Listen()), kMethod, list, response).error_code(),
+      grpc::StatusCode::UNIMPLEMENTED);
   ASSERT_THAT(EnableReflection(), IsOk());
-  EXPECT_TRUE(Call(*Listen(), kMethod, list, response).ok());
+  EXPECT_TRUE(CallBytes(ChannelTo(*Listen()), kMethod, list, response).ok());
   EXPECT_THAT(response, HasSubstr("latchkey.v1.TokenBroker"));
 }
 

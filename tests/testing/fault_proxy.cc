@@ -138,7 +138,7 @@ void FaultProxy::Run(const std::stop_token& stop) {
     std::vector<pollfd> waiting = {{listener_, POLLIN, 0}};
     for (const Connection& one : connections_) {
       for (const Flow& flow : one.flows) {
-        if (!flow.ended && flow.pending.empty()) {
+        if (!flow.ended && flow.pending.empty() && !IsHeld(flow)) {
           waiting.push_back({flow.from, POLLIN, 0});
         }
       }
@@ -202,8 +202,12 @@ bool FaultProxy::Serve(Connection& connection) {
   return !connection.flows[0].ended || !connection.flows[1].ended;
 }
 
+bool FaultProxy::IsHeld(const Flow& flow) const {
+  return flow.of_server && answers_held_;
+}
+
 bool FaultProxy::Move(Connection& connection, Flow& flow) {
-  if (flow.ended) return true;
+  if (flow.ended || IsHeld(flow)) return true;
   if (flow.pending.empty() && !Read(connection, flow)) return false;
   if (flow.pending.empty() || Clock::now() < flow.due) return true;
   const ssize_t sent = send(flow.to, flow.pending.data(), flow.pending.size(),

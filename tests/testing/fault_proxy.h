@@ -42,6 +42,8 @@ class FaultProxy {
   void SetFaults(bool on) { faults_ = on; }
   // Begins with the first target for each connection.
   void SetInOrder() { in_order_ = true; }
+  // While it is so, nothing that the targets say is passed on.
+  void HoldAnswers(bool hold) { answers_held_ = hold; }
   // How many connections of each fate there were.
   std::map<ConnectionFate, int> Fates() const;
 
@@ -55,6 +57,7 @@ class FaultProxy {
   // Moves what can be moved; false when the connection is done with.
   bool Serve(Connection& connection);
   bool Move(Connection& connection, Flow& flow);
+  bool IsHeld(const Flow& flow) const;
   bool Read(Connection& connection, Flow& flow);
   int Random(int least, int most);
 
@@ -64,6 +67,7 @@ class FaultProxy {
   int port_ = 0;
   std::atomic<bool> faults_ = false;
   std::atomic<bool> in_order_ = false;
+  std::atomic<bool> answers_held_ = false;
   mutable std::mutex mutex_;
   std::map<ConnectionFate, int> fates_;  // guarded by mutex_
   std::list<Connection> connections_;
