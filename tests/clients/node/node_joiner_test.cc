@@ -618,7 +618,7 @@ TEST_F(NodeJoinerTest, AnAnswerThatIsHeardLateIsOfTheTimeOfItsQuestion) {
   }
   // The machine stands still while the second answer is on its way.
   cluster_.server().BeforeNext(Verb::kCreate, 2,
-                               [&] { clock_.Advance(absl::Minutes(1)); });
+                               [&] { pace_.Sleep(absl::Minutes(1)); });
   EXPECT_THAT(Join(), Joined());
 }
 
