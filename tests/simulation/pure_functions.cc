@@ -103,16 +103,25 @@ absl::StatusOr<std::string> BuildRequest(const PrivateKey& key,
 }
 
 // But for the serial number, which is random: the same request signed in the
-// same second is one certificate. There is one authority.
+// same minute is one certificate. That it is valid from the beginning of that
+// minute on changes nothing: signers backdate by more than machines' clocks are
+// wrong. There is one authority.
 absl::StatusOr<std::string> SignRequest(const CertificateAuthority* self,
                                         std::string_view csr_pem,
                                         const CertificateProfile& profile) {
   using Key = std::tuple<std::string, int64_t, int64_t>;
   static std::map<Key, absl::StatusOr<std::string>, std::less<>> memory;
-  return Remember(memory,
-                  Key(csr_pem, absl::ToUnixSeconds(profile.not_before),
-                      absl::ToUnixSeconds(profile.not_after)),
-                  [&] { return RealSignRequest(self, csr_pem, profile); });
+  const auto begin_of_minute = [](absl::Time time) {
+    return absl::ToUnixSeconds(time) / 60 * 60;
+  };
+  const Key key(csr_pem, begin_of_minute(profile.not_before),
+                begin_of_minute(profile.not_after));
+  return Remember(memory, key, [&] {
+    CertificateProfile rounded = profile;
+    rounded.not_before = absl::FromUnixSeconds(std::get<1>(key));
+    rounded.not_after = absl::FromUnixSeconds(std::get<2>(key));
+    return RealSignRequest(self, csr_pem, rounded);
+  });
 }
 
 }  // namespace latchkey_testing
