@@ -33,6 +33,36 @@ bool HasRfc3339Form(std::string_view text) {
           (StartsWithForm(text, kOffset) || StartsWithForm(text, "-00:00")));
 }
 
+// The form that is written, and read all day long, many times faster than
+// Abseil reads any form. False if `text` is another, or not plainly a time.
+bool ParsePlain(std::string_view text, absl::Time& time) {
+  constexpr std::string_view kPlain = "0000-00-00T00:00:00Z";
+  if (text.size() != kPlain.size() || !StartsWithForm(text, kPlain)) {
+    return false;
+  }
+  const auto number = [&](size_t begin, size_t digits) {
+    int value = 0;
+    for (const char c : text.substr(begin, digits))
+      value = value * 10 + c - '0';
+    return value;
+  };
+  const int month = number(5, 2);
+  const int day = number(8, 2);
+  const int hour = number(11, 2);
+  const int minute = number(14, 2);
+  const int second = number(17, 2);
+  const absl::CivilDay date(number(0, 4), month, day);
+  // Another day: there is none of this name.
+  if (date.month() != month || date.day() != day || hour > 23 || minute > 59 ||
+      second > 59) {
+    return false;
+  }
+  const int64_t days = date - absl::CivilDay(1970, 1, 1);
+  time =
+      absl::FromUnixSeconds(((days * 24 + hour) * 60 + minute) * 60 + second);
+  return true;
+}
+
 }  // namespace
 
 absl::Time WholeSeconds(absl::Time time) {
@@ -45,6 +75,7 @@ std::string FormatRfc3339(absl::Time time) {
 
 absl::StatusOr<absl::Time> ParseRfc3339(std::string_view text) {
   absl::Time time;
+  if (ParsePlain(text, time)) return time;
   std::string error;
   // %E*S takes a fraction, %Ez an offset or Z.
   if (!HasRfc3339Form(text) ||

@@ -342,12 +342,12 @@ absl::StatusOr<StoredObject> ApiServer::Impl::StoreNew(
     const ApiResource& resource, std::unique_ptr<Message> object) {
   constexpr int kAttempts = 8;
   constexpr size_t kMaxBase = 58;
-  const kubernetes::ObjectMeta asked = ObjectMetaOf(*object);
-  const bool generated = asked.name().empty() && !asked.generate_name().empty();
+  const bool generated = ObjectMetaOf(*object).name().empty() &&
+                         !ObjectMetaOf(*object).generate_name().empty();
   for (int attempt = 0;; ++attempt) {
     kubernetes::ObjectMeta& metadata = MutableObjectMetaOf(*object);
     if (generated) {
-      metadata.set_name(asked.generate_name().substr(0, kMaxBase) +
+      metadata.set_name(metadata.generate_name().substr(0, kMaxBase) +
                         NewSuffix());
     }
     LATCHKEY_RETURN_IF_ERROR(
@@ -359,7 +359,8 @@ absl::StatusOr<StoredObject> ApiServer::Impl::StoreNew(
                                                       store_.Revision());
     }
     auto stored =
-        Write(resource.resource, name, nullptr, CopyAs(resource, *object));
+        Write(resource.resource, name, nullptr,
+              generated ? CopyAs(resource, *object) : std::move(object));
     if (!absl::IsAborted(stored.status())) return stored;
     if (!generated || attempt + 1 == kAttempts) {
       const StoredObject other = store_.Find(resource.resource, name);
@@ -388,17 +389,22 @@ absl::StatusOr<StoredObject> ApiServer::Impl::Get(
 absl::StatusOr<StoredObject> ApiServer::Impl::Update(
     const User& user, const ApiResource& resource, const ObjectName& name,
     std::string_view subresource, const Message& object) {
-  const std::unique_ptr<Message> sent = CopyAs(resource, object);
-  LATCHKEY_RETURN_IF_ERROR(CheckNamed(name, ObjectMetaOf(*sent)));
+  // Of another view of the same bytes.
+  std::unique_ptr<Message> converted;
+  if (object.GetDescriptor() != resource.prototype->GetDescriptor()) {
+    converted = CopyAs(resource, object);
+  }
+  const Message& sent = converted != nullptr ? *converted : object;
+  LATCHKEY_RETURN_IF_ERROR(CheckNamed(name, ObjectMetaOf(sent)));
   while (true) {
     const StoredObject before = store_.Find(resource.resource, name);
     if (before == nullptr) {
-      return UpdateNothing(user, resource, name, subresource, *sent);
+      return UpdateNothing(user, resource, name, subresource, sent);
     }
     LATCHKEY_RETURN_IF_ERROR(CheckAssertions(resource.resource, name,
                                              ObjectMetaOf(before->message()),
-                                             ObjectMetaOf(*sent)));
-    auto updated = UpdateOnce(user, resource, name, subresource, before, *sent);
+                                             ObjectMetaOf(sent)));
+    auto updated = UpdateOnce(user, resource, name, subresource, before, sent);
     // Somebody was faster: what was asserted may no longer be so.
     if (!absl::IsAborted(updated.status())) return updated;
   }

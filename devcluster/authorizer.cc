@@ -14,6 +14,7 @@ constexpr char kLeaseGroup[] = "coordination.k8s.io";
 constexpr char kKubeletSigner[] = "kubernetes.io/kube-apiserver-client-kubelet";
 constexpr char kDefaultTokenGroup[] =
     "system:bootstrappers:kubeadm:default-node-token";
+constexpr char kMasters[] = "system:masters";
 // In place of a name: that of the Node that asks.
 constexpr char kOwn[] = "<own>";
 
@@ -182,13 +183,13 @@ bool MatchesPath(const Words& patterns, std::string_view path) {
 bool Matches(const Rule& rule, const Access& access, std::string_view own) {
   if (!Contains(rule.verbs, access.verb)) return false;
   if (!access.path.empty()) return MatchesPath(rule.paths, access.path);
-  const std::string resource =
+  if (rule.group != access.group) return false;
+  const bool listed =
       access.subresource.empty()
-          ? access.resource
-          : fmt::format("{}/{}", access.resource, access.subresource);
-  if (rule.group != access.group || !Contains(rule.resources, resource)) {
-    return false;
-  }
+          ? Contains(rule.resources, access.resource)
+          : Contains(rule.resources,
+                     fmt::format("{}/{}", access.resource, access.subresource));
+  if (!listed) return false;
   return rule.names.empty() || Contains(rule.names, access.name) ||
          (Contains(rule.names, kOwn) && !own.empty() && access.name == own);
 }
@@ -215,6 +216,20 @@ bool Permits(const Binding& binding, const User& user, std::string_view own,
              [&](const Rule& rule) { return Matches(rule, access, own); });
 }
 
+// What lets `user` do it; null: nothing.
+const Binding* FindBinding(const User& user, const Access& access,
+                           bool stock_approver) {
+  static const std::vector<Binding> bindings = MakeBindings();
+  const std::string own = NodeOfUser(user).value_or("");
+  for (const Binding& binding : bindings) {
+    if (Permits(binding, user, own, access)) return &binding;
+  }
+  if (stock_approver && Permits(StockApproverBinding(), user, own, access)) {
+    return &StockApproverBinding();
+  }
+  return nullptr;
+}
+
 std::string Explain(const Binding& binding) {
   if (binding.kind == SubjectKind::kNode) return "";
   const bool everywhere = binding.name_space.empty();
@@ -239,16 +254,15 @@ std::optional<std::string> NodeOfUser(const User& user) {
 
 std::optional<std::string> Authorizer::WhyAllowed(const User& user,
                                                   const Access& access) const {
-  if (IsMember(user, "system:masters")) return "";
-  static const std::vector<Binding> bindings = MakeBindings();
-  const std::string own = NodeOfUser(user).value_or("");
-  for (const Binding& binding : bindings) {
-    if (Permits(binding, user, own, access)) return Explain(binding);
-  }
-  if (stock_approver_ && Permits(StockApproverBinding(), user, own, access)) {
-    return Explain(StockApproverBinding());
-  }
-  return std::nullopt;
+  if (IsMember(user, kMasters)) return "";
+  const Binding* binding = FindBinding(user, access, stock_approver_);
+  if (binding == nullptr) return std::nullopt;
+  return Explain(*binding);
+}
+
+bool Authorizer::Allows(const User& user, const Access& access) const {
+  return IsMember(user, kMasters) ||
+         FindBinding(user, access, stock_approver_) != nullptr;
 }
 
 }  // namespace latchkey

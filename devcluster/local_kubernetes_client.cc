@@ -147,37 +147,45 @@ class LocalKubernetesClient final : public KubernetesClient {
   absl::Status CreateObject(const Resource& resource,
                             std::string_view name_space, const Message& object,
                             Message& result) override {
-    const std::string what =
-        Describe("create", resource, name_space, ObjectMetaOf(object).name());
+    const auto what = [&] {
+      return Describe("create", resource, name_space,
+                      ObjectMetaOf(object).name());
+    };
     if (resource.namespaced && name_space.empty()) {
-      return absl::InvalidArgumentError(what + ": it needs a namespace");
+      return absl::InvalidArgumentError(what() + ": it needs a namespace");
     }
-    LATCHKEY_RETURN_IF_ERROR(CollectionPath(resource, name_space).status());
+    LATCHKEY_RETURN_IF_ERROR(CheckCollectionPath(resource, name_space));
     return Answer(what, server_.Create(user_, resource, name_space, object),
                   &result);
   }
 
   absl::Status GetObject(const Resource& resource, const ObjectName& name,
                          Message& result) override {
-    LATCHKEY_RETURN_IF_ERROR(ObjectPath(resource, name, "").status());
-    return Answer(Describe("get", resource, name.name_space, name.name),
-                  server_.Get(user_, resource, name), &result);
+    LATCHKEY_RETURN_IF_ERROR(CheckObjectPath(resource, name, ""));
+    return Answer(
+        [&] { return Describe("get", resource, name.name_space, name.name); },
+        server_.Get(user_, resource, name), &result);
   }
 
   absl::Status UpdateObject(const Resource& resource, const ObjectName& name,
                             std::string_view subresource, const Message& object,
                             Message& result) override {
-    LATCHKEY_RETURN_IF_ERROR(ObjectPath(resource, name, subresource).status());
-    return Answer(Describe("update", resource, name.name_space, name.name),
-                  server_.Update(user_, resource, name, subresource, object),
-                  &result);
+    LATCHKEY_RETURN_IF_ERROR(CheckObjectPath(resource, name, subresource));
+    return Answer(
+        [&] {
+          return Describe("update", resource, name.name_space, name.name);
+        },
+        server_.Update(user_, resource, name, subresource, object), &result);
   }
 
   absl::Status DeleteObject(const Resource& resource, const ObjectName& name,
                             const DeletePreconditions& expected) override {
-    LATCHKEY_RETURN_IF_ERROR(ObjectPath(resource, name, "").status());
-    return Answer(Describe("delete", resource, name.name_space, name.name),
-                  server_.Delete(user_, resource, name, expected), nullptr);
+    LATCHKEY_RETURN_IF_ERROR(CheckObjectPath(resource, name, ""));
+    return Answer(
+        [&] {
+          return Describe("delete", resource, name.name_space, name.name);
+        },
+        server_.Delete(user_, resource, name, expected), nullptr);
   }
 
   absl::Status ListObjects(const Resource& resource, const ListQuery& query,
@@ -186,8 +194,7 @@ class LocalKubernetesClient final : public KubernetesClient {
     if (query.stop.stop_requested()) {
       return absl::CancelledError(what + ": stopped");
     }
-    LATCHKEY_RETURN_IF_ERROR(
-        CollectionPath(resource, query.name_space).status());
+    LATCHKEY_RETURN_IF_ERROR(CheckCollectionPath(resource, query.name_space));
     const auto page = server_.List(user_, resource, query);
     if (!page.ok()) return AsAnswerTo(what, page.status());
     FillIn(*page, list);
@@ -200,8 +207,7 @@ class LocalKubernetesClient final : public KubernetesClient {
     if (query.stop.stop_requested()) {
       return absl::CancelledError(what + ": stopped");
     }
-    LATCHKEY_RETURN_IF_ERROR(
-        CollectionPath(resource, query.name_space).status());
+    LATCHKEY_RETURN_IF_ERROR(CheckCollectionPath(resource, query.name_space));
     auto wake_up = std::make_shared<WakeUp>();
     auto watch =
         server_.Watch(user_, resource, {.query = query, .listener = [wake_up] {
@@ -215,10 +221,12 @@ class LocalKubernetesClient final : public KubernetesClient {
   }
 
  private:
-  static absl::Status Answer(std::string_view what,
+  // `what` says what was asked, for an error.
+  template <typename What>
+  static absl::Status Answer(const What& what,
                              const absl::StatusOr<StoredObject>& answer,
                              Message* result) {
-    if (!answer.ok()) return AsAnswerTo(what, answer.status());
+    if (!answer.ok()) return AsAnswerTo(what(), answer.status());
     if (result != nullptr) CopyTo(*answer, *result);
     return absl::OkStatus();
   }

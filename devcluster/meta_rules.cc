@@ -113,15 +113,13 @@ FieldErrors CheckMeta(const Resource& resource,
   return errors;
 }
 
-kubernetes::ObjectMeta UpdatedMeta(const kubernetes::ObjectMeta& before,
-                                   const kubernetes::ObjectMeta& sent) {
-  kubernetes::ObjectMeta updated = sent;
+void KeepServersMeta(const kubernetes::ObjectMeta& before,
+                     kubernetes::ObjectMeta& updated) {
   updated.set_namespace_(before.namespace_());
   updated.set_uid(before.uid());
   updated.set_resource_version(before.resource_version());
   *updated.mutable_creation_timestamp() = before.creation_timestamp();
   Keep(before, updated);
-  return updated;
 }
 
 FieldErrors CheckMetaUpdate(const Resource& resource,

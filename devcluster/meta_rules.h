@@ -12,9 +12,10 @@ namespace latchkey {
 FieldErrors CheckMeta(const Resource& resource,
                       const kubernetes::ObjectMeta& metadata);
 
-// `sent` with what belongs to the server as it is in `before`.
-kubernetes::ObjectMeta UpdatedMeta(const kubernetes::ObjectMeta& before,
-                                   const kubernetes::ObjectMeta& sent);
+// Puts what belongs to the server into `updated`, which was sent, as it is in
+// `before`.
+void KeepServersMeta(const kubernetes::ObjectMeta& before,
+                     kubernetes::ObjectMeta& updated);
 FieldErrors CheckMetaUpdate(const Resource& resource,
                             const kubernetes::ObjectMeta& before,
                             const kubernetes::ObjectMeta& sent);

@@ -194,8 +194,7 @@ std::unique_ptr<Message> UpdatedObject(const Message& before,
                                        absl::Time now) {
   std::unique_ptr<Message> updated(before.New());
   updated->CopyFrom(sent);
-  MutableObjectMetaOf(*updated) =
-      UpdatedMeta(ObjectMetaOf(before), ObjectMetaOf(sent));
+  KeepServersMeta(ObjectMetaOf(before), MutableObjectMetaOf(*updated));
   if (auto* secret = dynamic_cast<Secret*>(updated.get())) {
     if (secret->type().empty()) secret->set_type("Opaque");
     MergeStringData(*secret);

@@ -20,21 +20,20 @@ using ::google::protobuf::Message;
 
 constexpr std::string_view kName = "metadata.name";
 
-std::optional<std::string> FieldOf(const Message& object,
-                                   std::string_view field) {
-  const kubernetes::ObjectMeta& metadata = ObjectMetaOf(object);
-  if (field == kName) return metadata.name();
-  if (field == "metadata.namespace") return metadata.namespace_();
-  if (const auto* secret = dynamic_cast<const kubernetes::Secret*>(&object);
-      secret != nullptr && field == "type") {
-    return secret->type();
+// Null: the object has no such field.
+const std::string* FieldOf(const Message& object, std::string_view field) {
+  if (field == kName) return &ObjectMetaOf(object).name();
+  if (field == "metadata.namespace") return &ObjectMetaOf(object).namespace_();
+  if (field == "type") {
+    const auto* secret = dynamic_cast<const kubernetes::Secret*>(&object);
+    return secret == nullptr ? nullptr : &secret->type();
   }
-  const auto* csr =
-      dynamic_cast<const kubernetes::CertificateSigningRequest*>(&object);
-  if (csr != nullptr && field == "spec.signerName") {
-    return csr->spec().signer_name();
+  if (field == "spec.signerName") {
+    const auto* csr =
+        dynamic_cast<const kubernetes::CertificateSigningRequest*>(&object);
+    return csr == nullptr ? nullptr : &csr->spec().signer_name();
   }
-  return std::nullopt;
+  return nullptr;
 }
 
 std::optional<int64_t> NumberIn(std::string_view text) {
@@ -205,8 +204,7 @@ bool Selectors::Matches(const Message& object) const {
     return Meets(requirement, found == labels.end() ? nullptr : &found->second);
   };
   const auto field_meets = [&](const Requirement& requirement) {
-    const auto value = FieldOf(object, requirement.key);
-    return Meets(requirement, value ? &*value : nullptr);
+    return Meets(requirement, FieldOf(object, requirement.key));
   };
   return std::all_of(labels_.begin(), labels_.end(), label_meets) &&
          std::all_of(fields_.begin(), fields_.end(), field_meets);

@@ -1,6 +1,7 @@
 #include "storage/kubernetes_token_store.h"
 
 #include <any>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -30,7 +31,9 @@ absl::StatusOr<StoredToken> KubernetesTokenStore::Find(const TokenId& id) {
 
 absl::StatusOr<StoredToken> KubernetesTokenStore::Replace(
     const StoredToken& seen, const TokenRecord& next) {
-  auto secret = std::any_cast<kubernetes::Secret>(seen.origin);
+  kubernetes::Secret secret =
+      *std::any_cast<const std::shared_ptr<const kubernetes::Secret>&>(
+          seen.origin);
   WriteTokenSecret(next, secret);
   // uid and resourceVersion make the PUT conditional on what was seen.
   secret.mutable_metadata()->set_uid(seen.uid);

@@ -381,7 +381,8 @@ absl::StatusOr<StoredToken> ReadTokenSecret(kubernetes::Secret secret) {
   ReadScope(reader, record);
   ReadProgress(reader, record);
   if (!reader.wrong().empty()) return Unreadable(record.id, reader.wrong());
-  stored.origin = std::move(secret);
+  // Shared, since tokens are copied and this is large.
+  stored.origin = std::make_shared<const kubernetes::Secret>(std::move(secret));
   return stored;
 }
 

@@ -47,7 +47,8 @@ std::string LabelSelectorOf(const TokenFilter& filter);
 void WriteTokenSecret(const TokenRecord& record, kubernetes::Secret& secret);
 
 // kFailedPrecondition if `secret` is not ours. kDataLoss if it is ours but does
-// not make sense; the message says which field, never its value.
+// not make sense; the message says which field, never its value. The origin is
+// the Secret, as a std::shared_ptr<const kubernetes::Secret>.
 absl::StatusOr<StoredToken> ReadTokenSecret(kubernetes::Secret secret);
 
 }  // namespace latchkey

@@ -27,6 +27,28 @@ absl::Status CheckSegment(std::string_view what, std::string_view segment) {
 
 }  // namespace
 
+absl::Status CheckCollectionPath(const Resource& resource,
+                                 std::string_view name_space) {
+  if (name_space.empty()) return absl::OkStatus();
+  if (!resource.namespaced) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} have no namespace", resource.plural));
+  }
+  return CheckSegment("namespace", name_space);
+}
+
+absl::Status CheckObjectPath(const Resource& resource, const ObjectName& name,
+                             std::string_view subresource) {
+  if (resource.namespaced && name.name_space.empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("one of the {} needs a namespace", resource.plural));
+  }
+  LATCHKEY_RETURN_IF_ERROR(CheckCollectionPath(resource, name.name_space));
+  LATCHKEY_RETURN_IF_ERROR(CheckSegment("name", name.name));
+  return subresource.empty() ? absl::OkStatus()
+                             : CheckSegment("subresource", subresource);
+}
+
 std::string PercentEncode(std::string_view text) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string encoded;
@@ -46,17 +68,11 @@ std::string PercentEncode(std::string_view text) {
 
 absl::StatusOr<std::string> CollectionPath(const Resource& resource,
                                            std::string_view name_space) {
+  LATCHKEY_RETURN_IF_ERROR(CheckCollectionPath(resource, name_space));
   const std::string_view root =
       resource.api_version.find('/') == std::string_view::npos ? "api" : "apis";
   std::string path = fmt::format("/{}/{}", root, resource.api_version);
-  if (!name_space.empty()) {
-    if (!resource.namespaced) {
-      return absl::InvalidArgumentError(
-          fmt::format("{} have no namespace", resource.plural));
-    }
-    LATCHKEY_RETURN_IF_ERROR(CheckSegment("namespace", name_space));
-    path += "/namespaces/" + PercentEncode(name_space);
-  }
+  if (!name_space.empty()) path += "/namespaces/" + PercentEncode(name_space);
   path.append("/").append(resource.plural);
   return path;
 }
@@ -64,18 +80,11 @@ absl::StatusOr<std::string> CollectionPath(const Resource& resource,
 absl::StatusOr<std::string> ObjectPath(const Resource& resource,
                                        const ObjectName& name,
                                        std::string_view subresource) {
-  if (resource.namespaced && name.name_space.empty()) {
-    return absl::InvalidArgumentError(
-        fmt::format("one of the {} needs a namespace", resource.plural));
-  }
+  LATCHKEY_RETURN_IF_ERROR(CheckObjectPath(resource, name, subresource));
   LATCHKEY_ASSIGN_OR_RETURN(std::string path,
                             CollectionPath(resource, name.name_space));
-  LATCHKEY_RETURN_IF_ERROR(CheckSegment("name", name.name));
   path += "/" + PercentEncode(name.name);
-  if (!subresource.empty()) {
-    LATCHKEY_RETURN_IF_ERROR(CheckSegment("subresource", subresource));
-    path += "/" + PercentEncode(subresource);
-  }
+  if (!subresource.empty()) path += "/" + PercentEncode(subresource);
   return path;
 }
 

@@ -30,6 +30,12 @@ absl::StatusOr<std::string> ObjectPath(const Resource& resource,
                                        const ObjectName& name,
                                        std::string_view subresource);
 
+// Whether the two above would answer with a path.
+absl::Status CheckCollectionPath(const Resource& resource,
+                                 std::string_view name_space);
+absl::Status CheckObjectPath(const Resource& resource, const ObjectName& name,
+                             std::string_view subresource);
+
 // "?a=1&b=2" of the pairs whose values are not empty; empty if none is left.
 std::string QueryString(
     const std::vector<std::pair<std::string_view, std::string>>& pairs);
