@@ -22,12 +22,9 @@ ReflectorLoop::Options OptionsFor(WatchTarget what) {
 }
 
 // Nothing, and a line in the log, if it is not as we write records.
-std::optional<StoredToken> ReadRecord(kubernetes::Secret secret) {
-  auto token = ReadTokenSecret(std::move(secret));
-  if (token.ok()) {
-    token->origin.reset();  // nothing here writes it back, and it is large
-    return *std::move(token);
-  }
+std::optional<StoredToken> ReadRecord(const kubernetes::Secret& secret) {
+  auto token = ReadWithoutOrigin(secret);
+  if (token.ok()) return *std::move(token);
   LogEvent(LogLevel::kWarning, "record altered",
            {{"status", token.status().ToString()}});
   return std::nullopt;
@@ -159,8 +156,8 @@ void JoinController::OnRecordList(std::vector<kubernetes::Secret> secrets,
                                   const std::string& version) {
   std::vector<StoredToken> tokens;
   tokens.reserve(secrets.size());
-  for (kubernetes::Secret& secret : secrets) {
-    auto token = ReadRecord(std::move(secret));
+  for (const kubernetes::Secret& secret : secrets) {
+    auto token = ReadRecord(secret);
     if (token.has_value()) tokens.push_back(*std::move(token));
   }
   index_.Replace(tokens);
@@ -170,7 +167,7 @@ void JoinController::OnRecordList(std::vector<kubernetes::Secret> secrets,
 
 void JoinController::OnRecord(kubernetes::Secret secret) {
   const std::string version = secret.metadata().resource_version();
-  const auto token = ReadRecord(std::move(secret));
+  const auto token = ReadRecord(secret);
   if (!token.has_value()) {
     events_.PassedBy(EventSource::kRecords, version);
     return;
@@ -183,7 +180,7 @@ void JoinController::OnRecord(kubernetes::Secret secret) {
 void JoinController::OnRecordDeleted(kubernetes::Secret secret) {
   const std::string version = secret.metadata().resource_version();
   // Tend() finds a removed record gone when its time comes.
-  const auto token = ReadRecord(std::move(secret));
+  const auto token = ReadRecord(secret);
   if (!token.has_value()) {
     events_.PassedBy(EventSource::kRecords, version);
     return;

@@ -118,7 +118,7 @@ void AddRecordFrame(Frame frame, EventMerge& merge) {
   std::shared_ptr<const TokenEvent> event;
   kubernetes::Secret secret;
   if (secret.ParseFromString(frame.event.object)) {
-    const auto token = ReadTokenSecret(std::move(secret));
+    const auto token = ReadWithoutOrigin(secret);
     if (token.ok()) {
       event = std::make_shared<const TokenEvent>(
           frame.event.type == WatchEventType::kDeleted

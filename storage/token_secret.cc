@@ -1,5 +1,6 @@
 #include "storage/token_secret.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -162,12 +163,13 @@ class AnnotationReader {
   explicit AnnotationReader(const Annotations& annotations)
       : annotations_(annotations) {}
 
-  std::string Text(const char* key) const {
+  const std::string& Text(const char* key) const {
+    static const std::string nothing;
     const auto it = annotations_.find(key);
-    return it == annotations_.end() ? std::string() : it->second;
+    return it == annotations_.end() ? nothing : it->second;
   }
-  std::string Required(const char* key) {
-    std::string text = Text(key);
+  const std::string& Required(const char* key) {
+    const std::string& text = Text(key);
     if (text.empty()) Fail(key);
     return text;
   }
@@ -343,6 +345,17 @@ void WriteTokenSecret(const TokenRecord& record, kubernetes::Secret& secret) {
 }
 
 absl::StatusOr<StoredToken> ReadTokenSecret(kubernetes::Secret secret) {
+  absl::StatusOr<StoredToken> stored = ReadWithoutOrigin(secret);
+  // Shared, since tokens are copied and this is large.
+  if (stored.ok()) {
+    stored->origin =
+        std::make_shared<const kubernetes::Secret>(std::move(secret));
+  }
+  return stored;
+}
+
+absl::StatusOr<StoredToken> ReadWithoutOrigin(
+    const kubernetes::Secret& secret) {
   const kubernetes::ObjectMeta& metadata = secret.metadata();
   const auto managed_by = metadata.labels().find(kManagedByLabel);
   if (secret.type() != kTokenSecretType ||
@@ -381,8 +394,6 @@ absl::StatusOr<StoredToken> ReadTokenSecret(kubernetes::Secret secret) {
   ReadScope(reader, record);
   ReadProgress(reader, record);
   if (!reader.wrong().empty()) return Unreadable(record.id, reader.wrong());
-  // Shared, since tokens are copied and this is large.
-  stored.origin = std::make_shared<const kubernetes::Secret>(std::move(secret));
   return stored;
 }
 

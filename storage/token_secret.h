@@ -50,6 +50,8 @@ void WriteTokenSecret(const TokenRecord& record, kubernetes::Secret& secret);
 // not make sense; the message says which field, never its value. The origin is
 // the Secret, as a std::shared_ptr<const kubernetes::Secret>.
 absl::StatusOr<StoredToken> ReadTokenSecret(kubernetes::Secret secret);
+// The same without an origin, for those who write nothing back.
+absl::StatusOr<StoredToken> ReadWithoutOrigin(const kubernetes::Secret& secret);
 
 }  // namespace latchkey
 

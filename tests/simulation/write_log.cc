@@ -155,7 +155,7 @@ void WriteLog::OnSecret(const StoreChange& change) {
   const latchkey::StoredObject& shown =
       change.after == nullptr ? change.before : change.after;
   const auto& secret = static_cast<const Secret&>(shown->message());
-  const auto token = latchkey::ReadTokenSecret(secret);
+  const auto token = latchkey::ReadWithoutOrigin(secret);
   if (absl::IsFailedPrecondition(token.status())) {
     if (change.before != nullptr && change.after != nullptr) {
       Complain("a Secret that is not ours was written", change.name.name);
