@@ -73,6 +73,7 @@ for name in "$@"; do
     --failures 1 --no-shrink >"$work/log" 2>&1
   histories=$(sed -n 's/^FAILED: .*history \([0-9]*\) .*/\1/p' "$work/log" | head -n 1)
   promise=$(sed -n 's/^ *VIOLATION \([^:]*\(: [a-z ]*\)\{0,1\}\): .*/\1/p' "$work/log" | head -n 1)
+  if grep -q 'the process died' "$work/log"; then promise="(it dies of it)"; fi
   if [ -z "$histories" ]; then
     echo "| $name | NOT CAUGHT in $(sed -n 's/^\([0-9]*\) histories.*/\1/p' "$work/log") | |"
     status=1
