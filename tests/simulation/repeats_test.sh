@@ -1,13 +1,19 @@
 #!/bin/sh
-# Usage: repeats_test.sh PROGRAM
+# Usage: repeats_test.sh
 #
 # The same seed is the same history, to the last turn, in another process too.
+# $LATCHKEY_SIMULATE_DIR has the program (simulation_test.sh).
 set -u
+if [ -z "${LATCHKEY_SIMULATE_DIR:-}" ]; then
+  echo "LEFT OUT: no LATCHKEY_SIMULATE_DIR; ./latchkey test builds the program"
+  exit 77
+fi
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 for run in 1 2; do
-  "${1:?}" --first 1 --count 20 --trace >"$work/$run" || exit 1
+  "$LATCHKEY_SIMULATE_DIR/latchkey_simulate" --first 1 --count 200 --trace \
+    >"$work/$run" || exit 1
 done
-[ "$(wc -l <"$work/1")" -gt 1000 ] || { echo "there is no trace"; exit 1; }
+[ "$(wc -l <"$work/1")" -gt 10000 ] || { echo "there is no trace"; exit 1; }
 diff "$work/1" "$work/2" | head -n 20
 cmp "$work/1" "$work/2"
