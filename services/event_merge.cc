@@ -137,7 +137,12 @@ bool EventMerge::TellRecord(Patience patience, std::vector<VersionedEvent>& out,
       if (to_come) return false;
     }
     out.push_back({EventSource::kRecords, item.version, item.event});
-    Learn(item.event);
+    // Of a tombstone that goes, all was told when it became one.
+    if (item.event->type == TokenEventType::kRemoved) {
+      LetGo(item.event->record.id);
+    } else {
+      Learn(item.event);
+    }
   }
   told.records = std::max(told.records, item.version);
   records_.pop_front();
@@ -181,28 +186,42 @@ bool EventMerge::TellCsr(Patience patience, const Reservations& known,
 
 void EventMerge::Learn(const std::shared_ptr<const TokenEvent>& event) {
   const TokenRecord& record = event->record;
+  const bool holds = record.state == TokenState::kReserved &&
+                     event->type != TokenEventType::kExpired;
+  std::string uid;
   if (record.reservation.has_value()) {
-    Held& held = held_[record.reservation->csr_uid];
+    uid = record.reservation->csr_uid;
+    const auto [it, is_new] = held_.try_emplace(uid);
+    Held& held = it->second;
     held.event = event;
     if (event->type == TokenEventType::kReserved &&
         held.approval == Approval::kMaybe) {
       held.approval = Approval::kToCome;
     }
+    // Nothing will be heard of it that would let go of it.
+    if (is_new && !holds) Outlive(uid);
   }
-  const bool removed = event->type == TokenEventType::kExpired ||
-                       event->type == TokenEventType::kRemoved;
-  if (record.state == TokenState::kReserved && !removed) {
-    holders_[record.id] = record.reservation->csr_uid;
-    return;
+  if (holds) {
+    std::string& holder = holders_[record.id];
+    if (!holder.empty() && holder != uid) Outlive(std::move(holder));
+    holder = std::move(uid);
+  } else {
+    LetGo(record.id);
   }
-  const auto holder = holders_.find(record.id);
+}
+
+void EventMerge::LetGo(const TokenId& id) {
+  const auto holder = holders_.find(id);
   if (holder == holders_.end()) return;
-  over_.push_back(std::move(holder->second));
+  Outlive(std::move(holder->second));
   holders_.erase(holder);
-  if (over_.size() > kMaxOver) {
-    held_.erase(over_.front());
-    over_.pop_front();
-  }
+}
+
+void EventMerge::Outlive(std::string uid) {
+  over_.push_back(std::move(uid));
+  if (over_.size() <= kMaxOver) return;
+  held_.erase(over_.front());
+  over_.pop_front();
 }
 
 std::shared_ptr<const TokenEvent> EventMerge::Find(

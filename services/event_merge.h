@@ -87,6 +87,10 @@ class EventMerge {
   bool TellCsr(Patience patience, const Reservations& known,
                std::vector<VersionedEvent>& out, EventCut& told);
   void Learn(const std::shared_ptr<const TokenEvent>& event);
+  // The token is held by no CSR any more.
+  void LetGo(const TokenId& id);
+  // What the CSR held is over; it is remembered for a while.
+  void Outlive(std::string uid);
   // The record that the CSR holds, as far as is known by now.
   std::shared_ptr<const TokenEvent> Find(const std::string& uid,
                                          const Reservations& known) const;
@@ -99,6 +103,7 @@ class EventMerge {
   // Since when each source has been held up.
   absl::Time records_held_since_ = absl::InfiniteFuture();
   absl::Time csrs_held_since_ = absl::InfiniteFuture();
+  // Each is in holders_ or in over_, so that this is bounded.
   std::map<std::string, Held> held_;
   // Which CSR holds each reserved token.
   std::map<TokenId, std::string> holders_;

@@ -50,6 +50,10 @@ class EventMergeTest : public ::testing::Test {
     merge_.AddRecord(version,
                      std::make_shared<const TokenEvent>(EventOfWrite(record)));
   }
+  void Remove(uint64_t version, const TokenRecord& record) {
+    merge_.AddRecord(
+        version, std::make_shared<const TokenEvent>(EventOfRemoval(record)));
+  }
   // What is told at `seconds`, as "source version type".
   std::vector<std::string> Told(int seconds = 0) {
     std::vector<VersionedEvent> out;
@@ -150,6 +154,48 @@ TEST_F(EventMergeTest, AnApprovalMayComeAfterARevocation) {
               ElementsAre(reserved_, Line("r12", TokenEventType::kRevoked)));
   merge_.AddCsr(11, CsrOf("a"));
   EXPECT_THAT(Told(), ElementsAre(approved_));
+}
+
+TEST_F(EventMergeTest, AnApprovalMayComeAfterARemoval) {
+  std::vector<VersionedEvent> out;
+  // Reserved before all that is known.
+  Remove(13, RecordAt(TokenStep::kReserved));
+  merge_.AddCsr(11, CsrOf("a"));
+  merge_.Finish({}, out, cut_);
+  EXPECT_THAT(Texts(out),
+              ElementsAre(Line("r13", TokenEventType::kExpired), approved_));
+}
+
+TEST_F(EventMergeTest, WhatIsOverIsForgottenInTheEnd) {
+  merge_.RecordsListed({});
+  constexpr uint64_t kMany = 5000;
+  const auto feed = [&](TokenStep step, auto how) {
+    for (uint64_t i = 1; i <= kMany; ++i) {
+      const std::string csr = fmt::format("{}-{}", static_cast<int>(step), i);
+      how(i, RecordAt(step, csr, fmt::format("i{:05}", i).c_str()));
+    }
+    EXPECT_EQ(Told().size(), kMany);
+  };
+  const auto write = [&](uint64_t i, const TokenRecord& record) {
+    Write(i, record);
+  };
+  const auto remove = [&](uint64_t i, const TokenRecord& record) {
+    Remove(i, record);
+  };
+  // Of tombstones nothing is kept at all.
+  feed(TokenStep::kSpent, remove);
+  EXPECT_EQ(merge_.Known().size(), 0U);
+  // Reserved before all that is known.
+  feed(TokenStep::kRevoked, write);
+  EXPECT_LE(merge_.Known().size(), 4096U);
+  // Expired while it was reserved.
+  feed(TokenStep::kExtended, remove);
+  EXPECT_LE(merge_.Known().size(), 4096U);
+  // Reserved and removed where we see it.
+  feed(TokenStep::kReserved, write);
+  EXPECT_GE(merge_.Known().size(), kMany) << "they are held";
+  feed(TokenStep::kReserved, remove);
+  EXPECT_LE(merge_.Known().size(), 4096U);
 }
 
 TEST_F(EventMergeTest, AtTheEndEverythingIsTold) {
