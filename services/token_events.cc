@@ -65,8 +65,13 @@ void TokenEvents::Remove(const Reader* reader) {
 }
 
 void TokenEvents::Publish() {
-  if (!ready()) return;
   std::vector<VersionedEvent> told;
+  if (!ready()) {
+    // Readers begin after the second list: what happens before it is not kept,
+    // for however long that list takes to come.
+    merge_.Finish({}, told, head_);
+    return;
+  }
   merge_.Drain(ExecutionNow(), told, head_);
   for (VersionedEvent& event : told) {
     ring_bytes_ += BytesOf(*event.event);

@@ -409,6 +409,33 @@ TEST_F(TokenEventsTest, BookmarksMoveTheCursorOn) {
   }));
 }
 
+TEST_F(TokenEventsTest, WhatIsWrittenBeforeBothListsAreThereIsNotKept) {
+  FakeKubernetesClient cluster(clock_);
+  TokenEvents events({}, cluster);
+  uint64_t version = 100;
+  const auto write = [&](const std::string& id) {
+    events.RecordWritten({.record = IssuedRecord(id),
+                          .version = std::to_string(++version),
+                          .uid = {}},
+                         true);
+  };
+  events.RecordsListed({}, "100");
+  for (int i = 0; i < 1000; ++i) write(fmt::format("i{:05}", i));
+  events.CsrsListed({}, "2000");
+
+  // What the records' watch has shown by now has to be asked of the cluster.
+  cluster.FailNext(Verb::kList, 1, absl::OutOfRangeError("forgotten"));
+  Tail resumed(events, EventCut{.records = 100, .csrs = 2000});
+  Tail fresh(events, std::nullopt);
+  ASSERT_TRUE(resumed.HasGap());
+  EXPECT_THAT(resumed.lives(), IsEmpty());
+  write("after1");
+  EXPECT_TRUE(resumed.ReadsAtLeast(1));
+  EXPECT_TRUE(fresh.ReadsAtLeast(1));
+  EXPECT_EQ(fresh.lives(), (Lives{{"after1", {"issued"}}}));
+  EXPECT_EQ(fresh.cut(), (EventCut{.records = version, .csrs = 2000}));
+}
+
 class CountingReader final : public TokenEvents::Reader {
  public:
   void OnNews() override { ++news; }
