@@ -63,10 +63,11 @@ AuditEvent EventOf(std::string_view action, const StoredToken& token) {
 void TokenUpkeep::NoteDeleted(const CertificateSigningRequest& csr) {
   if (StateOf(csr) == CsrState::kIssued) return;
   const MutexLock lock(mutex_);
-  if (died_unsigned_.size() >= kMaxRemembered) {
-    died_unsigned_.erase(died_unsigned_.begin());
-  }
-  died_unsigned_.insert(csr.metadata().uid());
+  if (!died_unsigned_.insert(csr.metadata().uid()).second) return;
+  deaths_.push_back(csr.metadata().uid());
+  if (deaths_.size() <= kMaxRemembered) return;
+  died_unsigned_.erase(deaths_.front());
+  deaths_.pop_front();
 }
 
 WorkResult TokenUpkeep::Tend(const TokenId& id) {

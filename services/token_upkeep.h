@@ -10,6 +10,7 @@
 #ifndef LATCHKEY_SERVICES_TOKEN_UPKEEP_H_
 #define LATCHKEY_SERVICES_TOKEN_UPKEEP_H_
 
+#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -75,6 +76,8 @@ class TokenUpkeep {
   // UIDs of CSRs of bootstrap tokens that were deleted without a certificate.
   // Bounded; a UID that fell out only costs its token the way back to kActive.
   std::set<std::string> died_unsigned_ ABSL_GUARDED_BY(mutex_);
+  // Those that were put in there, oldest first: the next to fall out.
+  std::deque<std::string> deaths_ ABSL_GUARDED_BY(mutex_);
   // When the certificate of a reserved token was first seen, by CSR UID.
   std::map<std::string, absl::Time> issued_since_ ABSL_GUARDED_BY(mutex_);
 };

@@ -1,6 +1,9 @@
 #include "services/token_upkeep.h"
 
+#include <string>
+
 #include <absl/status/status.h>
+#include <fmt/format.h>
 
 #include "crypto/certificate.h"
 #include "tests/services/join_fixture.h"
@@ -68,6 +71,24 @@ TEST_F(TokenUpkeepTest, ACsrSeenToGoUnsignedGivesTheTokenBack) {
   const Csr last = Get("a");
   ASSERT_THAT(api_.Delete<Csr>({"", "a"}), IsOk());
   upkeep_.NoteDeleted(last);
+  Tend();
+  EXPECT_EQ(State(), TokenState::kActive);
+}
+
+TEST_F(TokenUpkeepTest, OfTheDeadTheOldestAreForgottenFirst) {
+  IssueClaimed();
+  approver_.Decide(PostCsr("a", key_));
+  const Csr ours = Get("a");
+  ASSERT_THAT(api_.Delete<Csr>({"", "a"}), IsOk());
+  // Whatever the UIDs are, and however many went before.
+  Csr other = ours;
+  const auto note = [&](const std::string& uid) {
+    other.mutable_metadata()->set_uid(uid);
+    upkeep_.NoteDeleted(other);
+  };
+  for (int i = 0; i < 10'000; ++i) note(fmt::format("z{}", i));
+  upkeep_.NoteDeleted(ours);
+  note("zz");
   Tend();
   EXPECT_EQ(State(), TokenState::kActive);
 }
