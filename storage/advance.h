@@ -25,8 +25,10 @@ using Arrow = std::function<NextRecord(const TokenRecord&)>;
 // id since is kNotFound, for whatever the caller found out about the first does
 // not hold for it.
 //
-// Errors: the arrow's own, and nothing was written by this call; kNotFound,
-// kFailedPrecondition and kDataLoss from Find(); kUnavailable,
+// Errors: the arrow's own, from the record as it stands at the end. Nothing was
+// written by this call then, unless an answer was lost and somebody has taken
+// the record further since. kNotFound, kFailedPrecondition and kDataLoss from
+// Find(), of which the same holds; kUnavailable,
 // kDeadlineExceeded, kResourceExhausted if the store gave no certain answer.
 // Eight races may be lost, and three answers.
 absl::StatusOr<StoredToken> Advance(TokenStore& store, const TokenId& id,

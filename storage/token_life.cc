@@ -1,5 +1,7 @@
 #include "storage/token_life.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/reasons.h"
@@ -150,7 +152,9 @@ NextRecord Extend(const TokenRecord& record, absl::Time expire_time,
 NextRecord NoteMisuse(const TokenRecord& record, const Misuse& misuse) {
   if (record.state == TokenState::kSpent ||
       record.state == TokenState::kRevoked ||
-      record.misuse.size() >= TokenRecord::kMaxMisuse) {
+      record.misuse.size() >= TokenRecord::kMaxMisuse ||
+      std::find(record.misuse.begin(), record.misuse.end(), misuse) !=
+          record.misuse.end()) {
     return std::nullopt;
   }
   TokenRecord next = record;

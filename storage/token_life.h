@@ -80,9 +80,10 @@ NextRecord Spend(const TokenRecord& record, std::string_view csr_uid,
 NextRecord Extend(const TokenRecord& record, absl::Time expire_time,
                   absl::Time now);
 
-// Notes an attempt that was refused; the state stays. Nothing to write if the
-// record has TokenRecord::kMaxMisuse notes, or is spent or revoked: what a
-// thief does must not cost more than a few writes.
+// Notes an attempt that was refused; the state stays. Nothing to write if this
+// very attempt is noted. Neither if the record has TokenRecord::kMaxMisuse
+// notes, or is spent or revoked: what a thief does must not cost more than a
+// few writes.
 NextRecord NoteMisuse(const TokenRecord& record, const Misuse& misuse);
 
 // kIssued, kActive or kReserved to kRevoked, scrubbed. Nothing to write if it

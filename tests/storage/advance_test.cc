@@ -51,6 +51,21 @@ TEST_F(AdvanceTest, ALostAnswerIsFoundToBeDone) {
   EXPECT_EQ(store_.writes(), 1) << "what was done must not be done again";
 }
 
+TEST_F(AdvanceTest, AMisuseWhoseAnswerWasLostIsNotedOnce) {
+  const auto note = [&](int seconds) {
+    return Advance(store_, Id("abc123"), [=](const TokenRecord& record) {
+      return NoteMisuse(record,
+                        {.reason = "R", .by = "thief", .time = At(seconds)});
+    });
+  };
+  store_.LoseNextWrite(FlakyTokenStore::Loses::kAnswer);
+
+  EXPECT_THAT(note(1), IsOk());
+  EXPECT_EQ(store_.writes(), 1) << "each write is an event";
+  EXPECT_THAT(note(2), IsOk());
+  EXPECT_EQ(memory_.Find(Id("abc123"))->record.misuse.size(), 2U);
+}
+
 TEST_F(AdvanceTest, ALostRequestIsSentAgain) {
   store_.LoseNextWrite(FlakyTokenStore::Loses::kRequest);
 
