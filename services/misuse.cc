@@ -11,6 +11,14 @@
 #include "storage/advance.h"
 
 namespace latchkey {
+namespace {
+
+// The token is spent, or gone: there is nothing left to cut off.
+bool IsPastHarm(const absl::Status& status) {
+  return absl::IsNotFound(status) || absl::IsFailedPrecondition(status);
+}
+
+}  // namespace
 
 void MisuseGuard::Report(const StoredToken& token, const absl::Status& refusal,
                          std::string_view where) {
@@ -38,10 +46,10 @@ void MisuseGuard::Report(const StoredToken& token, const absl::Status& refusal,
   if (!freeze) {
     const Misuse misuse{
         .reason = ReasonOf(refusal), .by = std::string(where), .time = now};
-    const auto noted = Advance(store_, record.id, [&](const TokenRecord& at) {
-      return NoteMisuse(at, misuse);
-    });
-    if (!noted.ok()) {
+    const auto noted = Advance(
+        store_, record.id,
+        [&](const TokenRecord& at) { return NoteMisuse(at, misuse); }, token);
+    if (!noted.ok() && !IsPastHarm(noted.status())) {
       LogEvent(
           LogLevel::kWarning, "misuse not noted on the record",
           {{"token", record.id.text()}, {"status", noted.status().ToString()}});
@@ -53,19 +61,21 @@ void MisuseGuard::Report(const StoredToken& token, const absl::Status& refusal,
       .why = fmt::format("misuse: {}", ReasonOf(refusal)),
       .time = now};
   const SecretString stand_in = RandomBase36(BootstrapToken::kSecretLength);
-  const auto revoked = Advance(store_, record.id, [&](const TokenRecord& at) {
-    return Revoke(at, revocation, stand_in);
-  });
+  const auto revoked = Advance(
+      store_, record.id,
+      [&](const TokenRecord& at) { return Revoke(at, revocation, stand_in); },
+      token);
   if (revoked.ok()) {
+    if (revoked->record.revocation != revocation) return;  // another's
     event.action = "token.revoke";
     event.verdict = AuditVerdict::kAllowed;
-    event.token_uid = revoked->uid;
     audit_.Record(event).IgnoreError();
+    LogEvent(LogLevel::kInfo, "token revoked", {{"token", record.id.text()}});
+  } else if (!IsPastHarm(revoked.status())) {
+    LogEvent(
+        LogLevel::kError, "token not revoked",
+        {{"token", record.id.text()}, {"status", revoked.status().ToString()}});
   }
-  LogEvent(
-      revoked.ok() ? LogLevel::kInfo : LogLevel::kError,
-      revoked.ok() ? "token revoked" : "token not revoked",
-      {{"token", record.id.text()}, {"status", revoked.status().ToString()}});
 }
 
 }  // namespace latchkey

@@ -25,7 +25,8 @@ class MisuseGuard {
   // Records and logs the misuse of `token` that was refused with `refusal`;
   // `where` says by whom, as far as is known. Revokes the token if the rule it
   // was issued under freezes on misuse; else notes the attempt on its record,
-  // if that has room. A token that is spent, or gone, stays as it is.
+  // if that has room. A token that is spent, revoked or gone stays as it is,
+  // and so does another that has taken its id since.
   void Report(const StoredToken& token, const absl::Status& refusal,
               std::string_view where);
 

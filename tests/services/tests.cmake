@@ -5,7 +5,7 @@ foreach(name batch_issue bearer_cache broker_metrics csr_rules event_merge
   latchkey_test(services/${name}_test.cc DEPS latchkey::services)
 endforeach()
 
-foreach(name csr_approver join_controller token_administration token_events
+foreach(name csr_approver join_controller misuse token_administration token_events
              token_lineage token_upkeep)
   latchkey_test(services/${name}_test.cc DEPS latchkey::services latchkey::fakes)
 endforeach()
