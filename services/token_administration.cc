@@ -131,6 +131,12 @@ Revocation RevocationBy(const Identity& caller, const RevokeOrder& order,
   return {.who = caller.name, .why = order.why, .time = WholeSeconds(now)};
 }
 
+// It gave no answer, or has too much to do.
+bool IsOfTheCluster(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsResourceExhausted(status);
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> TokenAdministration::OwnerFor(
@@ -233,10 +239,10 @@ absl::StatusOr<StoredToken> TokenAdministration::Revoke(
 }
 
 absl::StatusOr<std::vector<StoredToken>> TokenAdministration::LiveTokens(
-    TokenFilter filter, bool* more) {
+    TokenFilter filter, const std::function<bool()>& given_up, bool* more) {
   std::vector<StoredToken> live;
   TokenQuery query{.filter = std::move(filter), .page_size = kMaxRevoked};
-  for (int pages = 0; pages < kMaxPagesOfARevocation; ++pages) {
+  for (int pages = 0; pages < kMaxPagesOfARevocation && !given_up(); ++pages) {
     LATCHKEY_ASSIGN_OR_RETURN(TokenPage page, store_.List(query));
     for (StoredToken& token : page.tokens) {
       if (live.size() == kMaxRevoked) {
@@ -254,8 +260,13 @@ absl::StatusOr<std::vector<StoredToken>> TokenAdministration::LiveTokens(
 
 void TokenAdministration::RevokeEach(std::vector<StoredToken> tokens,
                                      const Revocation& revocation,
+                                     const std::function<bool()>& given_up,
                                      RevokedTokens& revoked) {
   for (StoredToken& token : tokens) {
+    if (given_up()) {
+      revoked.more = true;
+      break;
+    }
     const TokenId id = token.record.id;
     const SecretString stand_in = RandomBase36(BootstrapToken::kSecretLength);
     absl::StatusOr<StoredToken> one =
@@ -264,8 +275,12 @@ void TokenAdministration::RevokeEach(std::vector<StoredToken> tokens,
         });
     if (one.ok()) {
       revoked.tokens.push_back(*std::move(one));
-    } else {
-      revoked.failed.emplace_back(id, one.status());
+      continue;
+    }
+    revoked.failed.emplace_back(id, one.status());
+    if (IsOfTheCluster(one.status())) {
+      revoked.more = true;
+      break;
     }
   }
   LogEvent(LogLevel::kInfo, "tokens revoked",
@@ -276,20 +291,21 @@ void TokenAdministration::RevokeEach(std::vector<StoredToken> tokens,
 }
 
 absl::StatusOr<RevokedTokens> TokenAdministration::RevokeAll(
-    const Identity& caller, const TokenFilter& filter,
-    const RevokeOrder& order) {
+    const Identity& caller, const TokenFilter& filter, const RevokeOrder& order,
+    const std::function<bool()>& given_up) {
   LATCHKEY_RETURN_IF_ERROR(ValidateReason(order.why));
   LATCHKEY_ASSIGN_OR_RETURN(const std::string owner, OwnerFor(caller));
   TokenFilter narrow = filter;
   RevokedTokens revoked;
   if (!Narrow(owner, narrow) || !NarrowToLive(narrow)) return revoked;
-  LATCHKEY_ASSIGN_OR_RETURN(std::vector<StoredToken> tokens,
-                            LiveTokens(std::move(narrow), &revoked.more));
+  LATCHKEY_ASSIGN_OR_RETURN(
+      std::vector<StoredToken> tokens,
+      LiveTokens(std::move(narrow), given_up, &revoked.more));
   if (order.validate_only) {
     revoked.tokens = std::move(tokens);
   } else {
     RevokeEach(std::move(tokens), RevocationBy(caller, order, clock_.Now()),
-               revoked);
+               given_up, revoked);
   }
   return revoked;
 }

@@ -99,10 +99,13 @@ class TokenAdministration {
 
   // The same for all that the caller reaches and the filter selects and that
   // are neither spent nor revoked, up to kMaxRevoked. What cannot be revoked
-  // is named, and keeps none of the others.
-  absl::StatusOr<RevokedTokens> RevokeAll(const Identity& caller,
-                                          const TokenFilter& filter,
-                                          const RevokeOrder& order);
+  // is named, and keeps none of the others. But where that is the cluster's
+  // fault, which would be asked as much again for each of the others, or once
+  // `given_up` answers true, the others are left: there are more.
+  absl::StatusOr<RevokedTokens> RevokeAll(
+      const Identity& caller, const TokenFilter& filter,
+      const RevokeOrder& order,
+      const std::function<bool()>& given_up = [] { return false; });
 
   // Moves the deadline to `expire_time`, never back. The machine that has
   // claimed its ticket gets more time to join, any other to claim.
@@ -128,9 +131,10 @@ class TokenAdministration {
   absl::StatusOr<StoredToken> Change(StoredToken token, const Arrow& arrow);
   absl::Status CheckExtension(const TokenRecord& record,
                               absl::Time expire_time) const;
-  absl::StatusOr<std::vector<StoredToken>> LiveTokens(TokenFilter filter,
-                                                      bool* more);
+  absl::StatusOr<std::vector<StoredToken>> LiveTokens(
+      TokenFilter filter, const std::function<bool()>& given_up, bool* more);
   void RevokeEach(std::vector<StoredToken> tokens, const Revocation& revocation,
+                  const std::function<bool()>& given_up,
                   RevokedTokens& revoked);
 
   KubernetesClient& client_;

@@ -133,13 +133,13 @@ grpc::ServerUnaryReactor* TokenBrokerService::RevokeToken(
     grpc::CallbackServerContext* context, const v1::RevokeTokenRequest* request,
     v1::RevokeTokenResponse* response) {
   return frame_.Unary(*context, Rpc::kRevokeToken, [=, this](Call& call) {
-    return Revoke(call, *request, *response);
+    return Revoke(*context, call, *request, *response);
   });
 }
 
-absl::Status TokenBrokerService::Revoke(Call& call,
-                                        const v1::RevokeTokenRequest& request,
-                                        v1::RevokeTokenResponse& response) {
+absl::Status TokenBrokerService::Revoke(
+    const grpc::CallbackServerContext& context, Call& call,
+    const v1::RevokeTokenRequest& request, v1::RevokeTokenResponse& response) {
   if (request.validate_only()) call.audit.facts["validate_only"] = "true";
   LATCHKEY_ASSIGN_OR_RETURN(const RevokeTarget target, FromMessage(request));
   const RevokeOrder order{.why = request.reason(),
@@ -148,7 +148,8 @@ absl::Status TokenBrokerService::Revoke(Call& call,
   if (target.filter.has_value()) {
     LATCHKEY_ASSIGN_OR_RETURN(
         revoked,
-        administration_.RevokeAll(call.identity, *target.filter, order));
+        administration_.RevokeAll(call.identity, *target.filter, order,
+                                  [&] { return context.IsCancelled(); }));
   } else {
     LATCHKEY_ASSIGN_OR_RETURN(
         StoredToken one,

@@ -64,7 +64,8 @@ class TokenBrokerService final : public v1::TokenBroker::CallbackService {
   absl::Status IssueAll(const grpc::CallbackServerContext& context, Call& call,
                         const v1::BatchIssueTokensRequest& request,
                         v1::BatchIssueTokensResponse& response);
-  absl::Status Revoke(Call& call, const v1::RevokeTokenRequest& request,
+  absl::Status Revoke(const grpc::CallbackServerContext& context, Call& call,
+                      const v1::RevokeTokenRequest& request,
                       v1::RevokeTokenResponse& response);
 
   latchkey::TokenBroker& broker_;

@@ -114,6 +114,7 @@ absl::StatusOr<int> RevokeAll(const CommandContext& context, BrokerApi& api,
     LATCHKEY_RETURN_IF_ERROR(context.Flush());
     ReportFailures(context, *response);
     for (const auto& item : response->failed()) failed.insert(item.id());
+    for (const v1::Token& token : response->tokens()) failed.erase(token.id());
     revoked += response->tokens_size();
     more = response->more();
     progress = response->tokens_size() > 0;

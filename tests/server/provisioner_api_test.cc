@@ -95,6 +95,35 @@ class ProvisionerApiTest : public ::testing::Test {
     if (!status.ok()) return status;
     return response;
   }
+  // Makes the call, whose client gives up while its first write is in hand, and
+  // waits for the broker to end it.
+  template <typename Request, typename Response>
+  void HangUpAtTheFirstWrite(Method<Request, Response> method,
+                             const Request& request) {
+    std::latch begun(1);
+    std::latch go_on(1);
+    store_.BeforeNextWrite([&] {
+      begun.count_down();
+      go_on.wait();
+    });
+    const auto stub = As(kAutoscaler);
+    grpc::ClientContext context;
+    std::jthread hang_up([&] {
+      begun.wait();
+      context.TryCancel();
+    });
+    Response response;
+    EXPECT_EQ((stub.get()->*method)(&context, request, &response).error_code(),
+              grpc::StatusCode::CANCELLED);
+    // Answered on the same connection, so the server has heard of it.
+    for (int i = 0; i < 10; ++i) {
+      grpc::ClientContext next;
+      v1::ListTokensResponse none;
+      EXPECT_TRUE(stub->ListTokens(&next, {}, &none).ok());
+    }
+    go_on.count_down();
+    port_.reset();  // waits for the call
+  }
   std::string Issue(const std::string& who, const std::string& node) {
     v1::IssueTokenRequest request;
     request.mutable_scope()->set_node_name(node);
@@ -313,31 +342,18 @@ TEST_F(ProvisionerApiTest, TheNodePortTakesNoLargeRequests) {
 }
 
 TEST_F(ProvisionerApiTest, AClientThatHangsUpEndsItsBatch) {
-  std::latch begun(1);
-  std::latch go_on(1);
-  store_.BeforeNextWrite([&] {
-    begun.count_down();
-    go_on.wait();
-  });
-  const auto stub = As(kAutoscaler);
-  grpc::ClientContext context;
-  std::jthread hang_up([&] {
-    begun.wait();
-    context.TryCancel();
-  });
-  v1::BatchIssueTokensResponse response;
-  EXPECT_EQ(
-      stub->BatchIssueTokens(&context, Batch(1000), &response).error_code(),
-      grpc::StatusCode::CANCELLED);
-  // Answered on the same connection, so the server has heard of it.
-  for (int i = 0; i < 10; ++i) {
-    grpc::ClientContext next;
-    v1::ListTokensResponse none;
-    EXPECT_TRUE(stub->ListTokens(&next, {}, &none).ok());
-  }
-  go_on.count_down();
-  port_.reset();  // waits for the call
+  HangUpAtTheFirstWrite(&v1::TokenBroker::Stub::BatchIssueTokens, Batch(1000));
   EXPECT_LT(Records(), 1000U);
+}
+
+TEST_F(ProvisionerApiTest, AClientThatHangsUpEndsItsRevocation) {
+  for (int i = 0; i < 20; ++i) Issue(kAutoscaler, fmt::format("worker-{}", i));
+  v1::RevokeTokenRequest request;
+  request.mutable_filter()->set_node_name("worker-*");
+  request.set_reason("a bad image");
+  const int before = store_.writes();
+  HangUpAtTheFirstWrite(&v1::TokenBroker::Stub::RevokeToken, request);
+  EXPECT_EQ(store_.writes() - before, 1);
 }
 
 }  // namespace

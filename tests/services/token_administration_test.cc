@@ -492,6 +492,59 @@ TEST_F(TokenAdministrationTest, WhatIsSpentMeanwhileKeepsNoneOfTheOthers) {
   EXPECT_THAT(revoked->failed[0].second, ReasonIs(reason::kTokenSpent));
 }
 
+TEST_F(TokenAdministrationTest, ACallerThatGivesUpGetsNoMoreRevoked) {
+  for (const char* id : {"aaaaaa", "aaaaab", "aaaaac"}) {
+    Insert(RecordOf(alice_, id));
+  }
+  bool given_up = false;
+  api_.BeforeNext(Verb::kUpdate, 2, [&] { given_up = true; });
+
+  const auto revoked =
+      tokens_.RevokeAll(alice_, {}, {.why = "x"}, [&] { return given_up; });
+  ASSERT_THAT(revoked, IsOk());
+  EXPECT_THAT(revoked->tokens, SizeIs(2)) << "what was done is to be recorded";
+  EXPECT_THAT(revoked->failed, SizeIs(0));
+  EXPECT_TRUE(revoked->more);
+  EXPECT_EQ(Stored("aaaaac").state, TokenState::kIssued);
+}
+
+TEST_F(TokenAdministrationTest, AClusterThatFailsIsNotAskedForEachToken) {
+  struct Case {
+    absl::Status failure;
+    int tries;
+  };
+  for (const auto& [failure, tries] :
+       {Case{absl::UnavailableError("down"), 3},
+        Case{absl::DeadlineExceededError("hangs"), 3},
+        Case{absl::ResourceExhaustedError("429"), 1}}) {
+    SCOPED_TRACE(failure.ToString());
+    for (int i = 0; i < 100; ++i) {
+      Insert(RecordOf(alice_, fmt::format("a{:05}", i)));
+    }
+    // The second token, as often as it is tried.
+    for (int i = 0; i < tries; ++i) {
+      api_.FailNext(Verb::kUpdate, 2 + i, failure);
+    }
+    const int before = api_.Calls(Verb::kUpdate);
+
+    const auto revoked = tokens_.RevokeAll(alice_, {}, {.why = "x"});
+    EXPECT_EQ(api_.Calls(Verb::kUpdate) - before, 1 + tries);
+    ASSERT_THAT(revoked, IsOk());
+    EXPECT_THAT(revoked->tokens, SizeIs(1));
+    EXPECT_THAT(revoked->failed, SizeIs(1));
+    EXPECT_TRUE(revoked->more);
+
+    const auto rest = tokens_.RevokeAll(alice_, {}, {.why = "x"});
+    ASSERT_THAT(rest, IsOk());
+    EXPECT_THAT(rest->tokens, SizeIs(99));
+    EXPECT_FALSE(rest->more);
+    for (int i = 0; i < 100; ++i) {
+      ASSERT_THAT(store_.Remove(*store_.Find(Id(fmt::format("a{:05}", i)))),
+                  IsOk());
+    }
+  }
+}
+
 TEST_F(TokenAdministrationTest, OneCallRevokesFiveHundredAndSaysThereAreMore) {
   for (int i = 0; i < 501; ++i)
     Insert(RecordOf(alice_, fmt::format("a{:05}", i)));

@@ -354,6 +354,17 @@ TEST_F(CommandsTest, RevokeByFilterSaysWhatWasLeft) {
   EXPECT_THAT(cut.err, HasSubstr("run it again"));
 }
 
+TEST_F(CommandsTest, RevokeByFilterComesBackToWhatFailed) {
+  for (const char* id : {"aaaaaa", "bbbbbb", "cccccc"}) {
+    broker_->AddToken(id, "worker-1");
+  }
+  broker_->fails_once = "bbbbbb";
+  const CtlResult result =
+      Run({"revoke", "--node", "worker-*", "--reason", "x", "--yes"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("3 revoked\n"));
+}
+
 TEST_F(CommandsTest, RevokeByFilterWantsAYes) {
   broker_->AddToken("aaaaaa", "worker-1");
   EXPECT_EQ(Run({"revoke", "--node", "w*", "--reason", "x"}).exit_code, 2);

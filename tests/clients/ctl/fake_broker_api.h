@@ -30,6 +30,8 @@ class FakeBrokerApi final : public latchkey::BrokerApi {
   // Lost answers: what is minted stays minted.
   bool lose_answers = false;
   int most_at_once = 500;  // of a revocation
+  // The token at which the cluster fails, once: the end of that revocation.
+  std::string fails_once;
   std::string authorities =
       "-----BEGIN CERTIFICATE-----\nQ0E=\n"
       "-----END CERTIFICATE-----\n";
@@ -126,6 +128,14 @@ class FakeBrokerApi final : public latchkey::BrokerApi {
         continue;
       }
       if (response.tokens_size() == most_at_once) {
+        response.set_more(true);
+        break;
+      }
+      if (token.id() == fails_once) {
+        fails_once.clear();
+        v1::FailedItem& failed = *response.add_failed();
+        failed.set_id(token.id());
+        Fill(*failed.mutable_error(), absl::UnavailableError("down"));
         response.set_more(true);
         break;
       }
