@@ -33,7 +33,7 @@ class Batch : public std::enable_shared_from_this<Batch> {
         items_(std::move(items)),
         given_up_(std::move(given_up)),
         done_(std::move(done)),
-        results_(items_.size(), absl::CancelledError("not begun")),
+        results_(items_.size(), NotBegun()),
         left_(items_.size()) {
     std::iota(left_.begin(), left_.end(), size_t{0});
   }
@@ -120,6 +120,8 @@ class Batch : public std::enable_shared_from_this<Batch> {
 };
 
 }  // namespace
+
+absl::Status NotBegun() { return absl::CancelledError("not begun"); }
 
 void IssueBatch(TokenBroker& broker, FairQueue& queue, Identity caller,
                 BatchItems items, std::function<bool()> given_up,

@@ -20,6 +20,9 @@ using BatchItems = std::vector<absl::StatusOr<IssueRequest>>;
 // One for each item, in their order.
 using BatchResults = std::vector<absl::StatusOr<IssuedToken>>;
 
+// The result of an item that was not begun, and of no other.
+absl::Status NotBegun();
+
 // Items of one batch that wait or are worked on at once.
 inline constexpr size_t kBatchWindow = 64;
 
@@ -29,7 +32,7 @@ inline constexpr size_t kBatchWindow = 64;
 // those threads, or before this returns if there is nothing to do.
 //
 // Once `given_up` answers true, items not begun are not begun any more: their
-// result is kCancelled. If the queue takes no item at all, all that are left
+// result is NotBegun(). If the queue takes no item at all, all that are left
 // are OVERLOADED (kResourceExhausted). `given_up` is called on any of the
 // threads, and not after `done`.
 //

@@ -33,8 +33,10 @@ absl::Status Overloaded() {
       WithJitter(kOverloadPause));
 }
 
-// Denied by a rule, or failed because something did not answer.
+// Denied by a rule, or failed because something did not answer or had too much
+// to do.
 AuditVerdict VerdictOf(const absl::Status& status) {
+  if (ReasonOf(status) == reason::kOverloaded) return AuditVerdict::kFailed;
   switch (status.code()) {
     case absl::StatusCode::kOk:
       return AuditVerdict::kAllowed;

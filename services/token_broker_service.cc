@@ -25,7 +25,7 @@ void NoteIssued(const IssuedToken& issued, bool validate_only,
   event.reason = ReasonOf(issued.observed);
 }
 
-// One item of a batch: a decision of its own.
+// One item of a batch: a decision of its own. `result`: as the caller sees it.
 AuditEvent EventOfItem(const absl::StatusOr<IssuedToken>& result,
                        const std::string& node) {
   AuditEvent event;
@@ -34,7 +34,7 @@ AuditEvent EventOfItem(const absl::StatusOr<IssuedToken>& result,
   if (result.ok()) {
     NoteIssued(*result, false, event);
   } else {
-    NoteRefusal(PublicStatus(result.status()), event);
+    NoteRefusal(result.status(), event);
   }
   return event;
 }
@@ -92,9 +92,22 @@ absl::Status TokenBrokerService::IssueAll(
         ended.count_down();
       });
   ended.wait();
+  size_t not_begun = 0;
   for (size_t i = 0; i < results.size(); ++i) {
+    absl::StatusOr<IssuedToken>& result = results[i];
+    if (result.status() == NotBegun()) {
+      ++not_begun;
+      continue;  // nothing was decided
+    }
+    // Once, since it is logged each time.
+    if (!result.ok()) result = PublicStatus(result.status());
     call.items.push_back(EventOfItem(
-        results[i], request.requests(static_cast<int>(i)).scope().node_name()));
+        result, request.requests(static_cast<int>(i)).scope().node_name()));
+  }
+  if (not_begun > 0) {
+    // Nobody is there to be answered.
+    call.audit.facts["not_begun"] = std::to_string(not_begun);
+    return absl::OkStatus();
   }
   ToMessage(results, cluster_(), response);
   return absl::OkStatus();

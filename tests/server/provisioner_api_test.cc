@@ -13,6 +13,7 @@
 
 #include "clients/broker/broker_channel.h"
 #include "clients/broker/grpc_error.h"
+#include "clients/log/event_log.h"
 #include "core/reasons.h"
 #include "core/refusal.h"
 #include "latchkey/v1/node_bootstrap.grpc.pb.h"
@@ -27,6 +28,7 @@
 #include "tests/e2e/test_pki.h"
 #include "tests/fakes/flaky_token_store.h"
 #include "tests/fakes/provisioner_side.h"
+#include "tests/fakes/recording_audit_log.h"
 #include "tests/testing/fake_clock.h"
 #include "tests/testing/status_matchers.h"
 
@@ -39,9 +41,12 @@ using latchkey_testing::IsOk;
 using latchkey_testing::kAutoscaler;
 using latchkey_testing::ProvisionerSide;
 using latchkey_testing::ReasonIs;
+using latchkey_testing::RecordingAuditLog;
 using latchkey_testing::StatusIs;
 using latchkey_testing::TestPki;
 using ::testing::Contains;
+using ::testing::Each;
+using ::testing::Field;
 using ::testing::Pair;
 
 constexpr char kOther[] = "spiffe://example.org/other";
@@ -149,7 +154,7 @@ class ProvisionerApiTest : public ::testing::Test {
   MemoryTokenStore memory_{clock_};
   FlakyTokenStore store_{memory_};
   LivePolicy policy_{Policy(Rules())};
-  NoAuditLog audit_;
+  RecordingAuditLog audit_;
   MisuseGuard misuse_{store_, policy_, audit_, clock_};
   RecordIndex index_;
   TokenBroker broker_{{}, store_, policy_, misuse_, index_, clock_};
@@ -344,6 +349,36 @@ TEST_F(ProvisionerApiTest, TheNodePortTakesNoLargeRequests) {
 TEST_F(ProvisionerApiTest, AClientThatHangsUpEndsItsBatch) {
   HangUpAtTheFirstWrite(&v1::TokenBroker::Stub::BatchIssueTokens, Batch(1000));
   EXPECT_LT(Records(), 1000U);
+  // Of what was not begun nothing was decided.
+  std::vector<AuditEvent> events = audit_.events();
+  std::erase_if(events, [](const AuditEvent& event) {
+    return event.action == "ListTokens";
+  });
+  ASSERT_EQ(events.size(), Records() + 1);
+  EXPECT_THAT(events,
+              Each(Field(&AuditEvent::verdict, AuditVerdict::kAllowed)));
+  EXPECT_EQ(events.back().action, "BatchIssueTokens");
+  EXPECT_EQ(events.back().facts.at("not_begun"),
+            std::to_string(1000 - Records()));
+}
+
+TEST_F(ProvisionerApiTest, AnItemThatFailsIsLoggedOnce) {
+  for (int i = 0; i < 3; ++i) {
+    store_.LoseNextWrite(FlakyTokenStore::Loses::kRequest);
+  }
+  ::testing::internal::CaptureStderr();
+  StartLogging(LogLevel::kWarning);
+  const auto answer =
+      Call(kAutoscaler, &v1::TokenBroker::Stub::BatchIssueTokens, Batch(1));
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  ASSERT_THAT(answer, IsOk());
+  EXPECT_EQ(answer->results(0).error().reason(), "CLUSTER_UNAVAILABLE");
+  size_t lines = 0;
+  for (size_t at = log.find("call failed"); at != std::string::npos;
+       at = log.find("call failed", at + 1)) {
+    ++lines;
+  }
+  EXPECT_EQ(lines, 1U) << log;
 }
 
 TEST_F(ProvisionerApiTest, AClientThatHangsUpEndsItsRevocation) {

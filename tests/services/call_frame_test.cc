@@ -186,6 +186,10 @@ TEST_F(CallFrameTest, WhatFindsNoRoomIsRefusedAtOnce) {
   EXPECT_THAT(
       latchkey::RetryAfterOf(refused.status()),
       ::testing::Optional(AllOf(Ge(absl::Seconds(1)), Le(absl::Seconds(2)))));
+  EXPECT_TRUE(WaitUntil([&] {
+    return audit_.Summary() ==
+           std::vector<std::string>{"IssueToken failed OVERLOADED"};
+  }));
   open_.set_value();
   holder.join();
   // The thread has answered before it is free again.
@@ -242,6 +246,9 @@ class OtherCalls final : public latchkey::v1::TokenBroker::CallbackService {
     frame_.Stream(
         *context, Rpc::kWatchTokens,
         [=](Call& call) {
+          if (request->cursor() == "busy") {
+            return absl::ResourceExhaustedError("429");
+          }
           if (request->cursor() == "bad") {
             return latchkey::Refuse(absl::StatusCode::kInvalidArgument,
                                     latchkey::reason::kInvalidField, "cursor",
@@ -322,6 +329,13 @@ TEST_F(OtherCallsTest, EachItemIsADecisionAndCostsAsOne) {
   EXPECT_EQ(events[0].facts.at("node"), "worker-1");
   EXPECT_EQ(events[10].action, "BatchIssueTokens");
   EXPECT_EQ(events[10].facts.at("count"), "10");
+}
+
+TEST_F(OtherCallsTest, AClusterWithTooMuchToDoIsNoDenial) {
+  std::string answer;
+  EXPECT_THAT(latchkey::FromGrpcStatus(Watch("a", "busy", answer)),
+              ReasonIs(latchkey::reason::kOverloaded));
+  EXPECT_THAT(audit_.Summary(), ElementsAre("WatchTokens failed OVERLOADED"));
 }
 
 TEST_F(OtherCallsTest, AStreamIsAdmittedAndRecordedLikeACall) {
