@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/fault_point.h"
 #include "core/reasons.h"
 #include "core/refusal.h"
 #include "core/status_macros.h"
@@ -249,8 +250,10 @@ absl::Status TokenWatches::Begin(const StreamPtr& stream,
   LATCHKEY_RETURN_IF_ERROR(stream->wanted().status());
   LATCHKEY_RETURN_IF_ERROR(Enter(stream, caller.name));
   stream->NoteEntered(caller);
-  LATCHKEY_RETURN_IF_ERROR(stream->Start());
+  // Before it can end: Leave() takes it out again, and must not come first.
   events_.Add(stream);
+  FaultPoint("watches.added");
+  LATCHKEY_RETURN_IF_ERROR(stream->Start());
   stream->Pump();
   return absl::OkStatus();
 }

@@ -1,6 +1,8 @@
 #include "services/watch_tokens_call.h"
 
 #include <chrono>
+#include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -11,6 +13,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "clients/broker/grpc_error.h"
+#include "core/fault_point.h"
 #include "core/reasons.h"
 #include "latchkey/v1/token_broker.grpc.pb.h"
 #include "services/grpc_status.h"
@@ -291,6 +294,69 @@ TEST_F(WatchTokensCallTest, ACancelledStreamGoes) {
   ASSERT_EQ(watches_.streams(), 1U);
   alice.Cancel();
   EXPECT_TRUE(WaitUntil([&] { return watches_.streams() == 0; }));
+}
+
+// Hands out the next stream without beginning it, as the call frame does.
+class LateService final : public v1::TokenBroker::CallbackService {
+ public:
+  explicit LateService(TokenWatches& watches) : watches_(watches) {}
+  WatchReactor* WatchTokens(grpc::CallbackServerContext* /*context*/,
+                            const v1::WatchTokensRequest* request) override {
+    auto stream = watches_.Prepare(*request);
+    WatchReactor* reactor = TokenWatches::ReactorOf(stream);
+    prepared_.set_value(std::move(stream));
+    return reactor;
+  }
+  TokenWatches::StreamPtr Next() { return prepared_.get_future().get(); }
+
+ private:
+  TokenWatches& watches_;
+  std::promise<TokenWatches::StreamPtr> prepared_;
+};
+
+class LateWatchTest : public WatchTokensCallTest {
+ protected:
+  LateWatchTest() {
+    latchkey::InstallFaultHook([](std::string_view point) {
+      if (point == "watches.added") reached_();
+    });
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                             &port);
+    builder.RegisterService(&late_service_);
+    late_server_ = builder.BuildAndStart();
+    late_stub_ = v1::TokenBroker::NewStub(grpc::CreateChannel(
+        fmt::format("127.0.0.1:{}", port), grpc::InsecureChannelCredentials()));
+  }
+  ~LateWatchTest() override {
+    late_server_->Shutdown(std::chrono::system_clock::now());
+    latchkey::InstallFaultHook(nullptr);
+  }
+
+  // The hook is a plain function, so this cannot be a member.
+  static inline std::function<void()> reached_;
+  LateService late_service_{watches_};
+  std::unique_ptr<grpc::Server> late_server_;
+  std::unique_ptr<v1::TokenBroker::Stub> late_stub_;
+};
+
+TEST_F(LateWatchTest, AStreamThatIsCancelledAsItBeginsIsNotAReaderForEver) {
+  Watch alice(*late_stub_, "alice");
+  TokenWatches::StreamPtr stream = late_service_.Next();
+  const std::weak_ptr<TokenWatches::Stream> left = stream;
+  reached_ = [&] {
+    alice.Cancel();
+    EXPECT_FALSE(WaitUntil([&] { return watches_.streams() == 0; },
+                           absl::Milliseconds(200)))
+        << "it is begun yet, and must not go";
+  };
+  const absl::Status begun = watches_.Begin(
+      stream, {.name = "alice", .attributes = {{"common_name", {"alice"}}}});
+  if (!begun.ok()) watches_.Refuse(stream, grpc::Status::CANCELLED);
+  stream.reset();
+  EXPECT_TRUE(WaitUntil([&] { return left.expired(); }));
+  EXPECT_EQ(watches_.streams(), 0U);
 }
 
 class BoundedWatchesTest : public WatchTokensCallTest {
