@@ -203,8 +203,11 @@ TokenEvents::News TokenEvents::NextMissed(Position& position) {
   const Request& request = *position.request_;
   position.started_ = true;
   if (!request.status.ok()) return Gap(position, WhyMissed(request.status));
-  while (position.next_missed_ < request.events->size()) {
-    const VersionedEvent& event = (*request.events)[position.next_missed_++];
+  Past& past = *request.past;
+  if (past.dropped) return Gap(position, kSlow);
+  past.last_read = ++reads_;
+  while (position.next_missed_ < past.events.size()) {
+    const VersionedEvent& event = past.events[position.next_missed_++];
     if (event.version <= position.cut_.of(event.source)) continue;
     position.cut_.of(event.source) = event.version;
     return {.kind = News::Kind::kEvent, .event = event.event, .gap = {}};
@@ -250,6 +253,31 @@ TokenEvents::News TokenEvents::Gap(Position& position, std::string why) {
   position.next_ = RingEnd();
   position.ahead_since_ = absl::InfiniteFuture();
   return {.kind = News::Kind::kGap, .event = nullptr, .gap = std::move(why)};
+}
+
+void TokenEvents::Keep(const std::shared_ptr<Past>& newest) {
+  newest->last_read = ++reads_;
+  std::vector<std::shared_ptr<Past>> others;
+  size_t bytes = newest->bytes;
+  for (const auto& one : pasts_) {
+    if (auto past = one.lock(); past != nullptr && !past->dropped) {
+      bytes += past->bytes;
+      others.push_back(std::move(past));
+    }
+  }
+  std::sort(others.begin(), others.end(), [](const auto& a, const auto& b) {
+    return a->last_read < b->last_read;
+  });
+  pasts_ = {newest};
+  for (const auto& past : others) {
+    if (bytes > options_.max_missed_bytes) {
+      bytes -= past->bytes;
+      past->events = {};
+      past->dropped = true;
+    } else {
+      pasts_.push_back(past);
+    }
+  }
 }
 
 void TokenEvents::TellReaders(const std::stop_token& stop) {
@@ -322,8 +350,12 @@ void TokenEvents::ServeRequests(const std::stop_token& stop) {
 void TokenEvents::Answer(std::vector<std::shared_ptr<Request>> requests,
                          EventCut from, EventCut to, uint64_t epoch,
                          MissedEvents missed) {
-  const auto events = std::make_shared<const std::vector<VersionedEvent>>(
-      std::move(missed.events));
+  const auto past = std::make_shared<Past>();
+  past->events = std::move(missed.events);
+  for (const VersionedEvent& event : past->events) {
+    past->bytes += BytesOf(*event.event);
+  }
+  Keep(past);
   for (auto& request : requests) {
     // What is too old for the server is so for those who asked for the oldest;
     // the others may have better luck. A server that is away may remember.
@@ -335,7 +367,7 @@ void TokenEvents::Answer(std::vector<std::shared_ptr<Request>> requests,
       continue;
     }
     request->status = missed.status;
-    request->events = events;
+    request->past = past;
     request->to = to;
     request->epoch = epoch;
     request->done = true;

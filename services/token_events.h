@@ -52,6 +52,10 @@ class TokenEvents {
     // cursor is of another cluster, or of this one before it was restored.
     absl::Duration max_ahead = absl::Minutes(3);
     MissedEventsOptions missed = {};
+    // What may be kept of the past, for all readers that are being told what
+    // they missed. More, and those that have read nothing of theirs for longest
+    // are told of a gap instead.
+    size_t max_missed_bytes = 64 << 20;
   };
 
   // Where one reader stands. Its own; for one thread at a time.
@@ -66,11 +70,18 @@ class TokenEvents {
 
    private:
     friend class TokenEvents;
+    // One look into the past, for all who asked for it.
+    struct Past {
+      std::vector<VersionedEvent> events;
+      size_t bytes = 0;
+      uint64_t last_read = 0;  // by anybody; see TokenEvents::reads_
+      bool dropped = false;
+    };
     struct Request {
       EventCut from;
       bool done = false;
       absl::Status status;
-      std::shared_ptr<const std::vector<VersionedEvent>> events;
+      std::shared_ptr<Past> past;
       EventCut to;
       uint64_t epoch = 0;
     };
@@ -133,6 +144,7 @@ class TokenEvents {
   void PassedBy(EventSource source, std::string_view version);
 
  private:
+  using Past = Position::Past;
   using Request = Position::Request;
 
   void Publish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -159,6 +171,9 @@ class TokenEvents {
   void Answer(std::vector<std::shared_ptr<Request>> requests, EventCut from,
               EventCut to, uint64_t epoch, MissedEvents missed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Keeps `newest` too, and drops others until all are within the limit.
+  void Keep(const std::shared_ptr<Past>& newest)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   KubernetesClient& client_;
@@ -178,6 +193,9 @@ class TokenEvents {
   bool records_listed_ ABSL_GUARDED_BY(mutex_) = false;
   bool csrs_listed_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::shared_ptr<Request>> requests_ ABSL_GUARDED_BY(mutex_);
+  // Those that somebody still reads, or has not read to the end.
+  std::vector<std::weak_ptr<Past>> pasts_ ABSL_GUARDED_BY(mutex_);
+  uint64_t reads_ ABSL_GUARDED_BY(mutex_) = 0;  // of any of them
   std::map<const Reader*, std::shared_ptr<Reader>> readers_
       ABSL_GUARDED_BY(mutex_);
   bool news_ ABSL_GUARDED_BY(mutex_) = false;

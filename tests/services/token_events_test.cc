@@ -1,6 +1,7 @@
 #include "services/token_events.h"
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -371,6 +372,50 @@ TEST_F(TokenEventsTest, TheRingIsBoundedInBytesToo) {
   EXPECT_THAT(quick.gaps(), IsEmpty());
   slow.Read();
   EXPECT_THAT(slow.gaps(), SizeIs(1));
+}
+
+TEST_F(TokenEventsTest, WhatReadersMissedIsBoundedForAllOfThem) {
+  const auto replica = Start();
+  Tail whole(replica->events, std::nullopt);
+  ASSERT_TRUE(whole.Starts());
+  const EventCut begin = whole.cut();
+  IssueDirect("aaaaaa");
+  for (int i = 1; i <= 20; ++i) {
+    Extend("aaaaaa", 4000 + i);
+    ASSERT_TRUE(whole.ReadsAtLeast(static_cast<size_t>(i) + 1));
+  }
+  const size_t bytes = 21 * BytesOf(latchkey::EventOfWrite(Record("aaaaaa")));
+  TokenEvents::Options options = Defaults();
+  options.max_missed_bytes = bytes * 5 / 2;  // for two readers
+  const auto late = Start(options);
+  // One event of each, which shows that it has been looked up.
+  std::deque<TokenEvents::Position> readers;
+  const auto reads_one = [&](TokenEvents::Position& position) {
+    TokenEvents::News news;
+    EXPECT_TRUE(WaitUntil([&] {
+      news = late->events.Next(position);
+      return news.kind != TokenEvents::News::Kind::kNothing;
+    }));
+    return news;
+  };
+  for (int i = 0; i < 3; ++i) {
+    readers.push_back(TokenEvents::Begin(begin));
+    EXPECT_EQ(reads_one(readers.back()).kind, TokenEvents::News::Kind::kEvent);
+    // The first reads on; it is the second that stands still.
+    EXPECT_EQ(reads_one(readers.front()).kind, TokenEvents::News::Kind::kEvent);
+  }
+  const TokenEvents::News second = reads_one(readers[1]);
+  EXPECT_EQ(second.kind, TokenEvents::News::Kind::kGap);
+  EXPECT_THAT(second.gap, ::testing::HasSubstr("too slowly"));
+  for (const size_t i : {0, 2}) {
+    const size_t read = i == 0 ? 4 : 1;
+    for (size_t left = 21 - read; left > 0; --left) {
+      ASSERT_EQ(reads_one(readers[i]).kind, TokenEvents::News::Kind::kEvent);
+    }
+  }
+  IssueDirect("bbbbbb");
+  EXPECT_EQ(reads_one(readers[1]).event->record.id, Id("bbbbbb"))
+      << "and then it goes on";
 }
 
 TEST_F(TokenEventsTest, SomebodysTouchIsNoEvent) {
