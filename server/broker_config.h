@@ -15,6 +15,7 @@
 #include "policy/policy.h"
 #include "server/authentication_config.h"
 #include "services/rate_limiter.h"
+#include "services/token_upkeep.h"
 
 namespace latchkey {
 
@@ -52,7 +53,7 @@ struct BrokerConfig {
   // See TokenBroker::Options and TokenUpkeep::Options.
   std::string token_group = "system:bootstrappers:latchkey";
   absl::Duration join_window = absl::Minutes(15);
-  absl::Duration fetch_grace = absl::Minutes(2);
+  absl::Duration fetch_grace = TokenUpkeep::Options().fetch_grace;
 
   std::vector<PolicyRule> policy;
 

@@ -32,7 +32,7 @@ class TokenUpkeep {
     // A certificate counts as fetched when the Node is there, or this long
     // after it was first seen. Until then the token stays alive, so that a node
     // whose watch broke can still ask for its certificate.
-    absl::Duration fetch_grace = absl::Seconds(30);
+    absl::Duration fetch_grace = absl::Minutes(2);
     // How often to look for the Node meanwhile.
     absl::Duration node_poll = absl::Seconds(5);
   };

@@ -63,7 +63,7 @@ class SimulatedBroker {
  public:
   struct Options {
     int number = 0;
-    absl::Duration fetch_grace = absl::Minutes(2);
+    absl::Duration fetch_grace = latchkey::TokenUpkeep::Options().fetch_grace;
     absl::Duration join_window = absl::Minutes(15);
   };
 
