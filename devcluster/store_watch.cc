@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -113,21 +114,25 @@ absl::StatusOr<std::optional<WatchedChange>> StoreWatch::Poll() {
 
 absl::StatusOr<std::optional<WatchedChange>> StoreWatch::NextChange() {
   while (true) {
+    while (!read_.empty()) {
+      const StoreChange change = std::move(read_.front());
+      read_.pop_front();
+      position_ = change.revision;
+      if (auto event = EventOf(change)) return event;
+    }
     // Read before the changes, so that they are all there are up to it.
     const int64_t revision = store_.Revision();
-    const auto changes = store_.ChangesAfter(position_, kBatch);
+    auto changes = store_.ChangesAfter(position_, kBatch);
     if (!changes.ok()) {
       return ExpiredError(fmt::format("too old resource version: {} ({})",
                                       position_, revision));
-    }
-    for (const StoreChange& change : *changes) {
-      position_ = change.revision;
-      if (auto event = EventOf(change)) return event;
     }
     if (changes->empty()) {
       position_ = std::max(position_, revision);
       return std::nullopt;
     }
+    read_.assign(std::make_move_iterator(changes->begin()),
+                 std::make_move_iterator(changes->end()));
   }
 }
 

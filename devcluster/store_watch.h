@@ -46,7 +46,8 @@ class StoreWatch final : public ApiWatch {
 
   // Begins with what there is.
   absl::Status Begin(bool with_end_mark);
-  // The next change of the history that is to be seen.
+  // The next change of the history that is to be seen. What was read of it at
+  // once is told, also if the history forgets it meanwhile.
   absl::StatusOr<std::optional<WatchedChange>> NextChange();
   std::optional<WatchedChange> EventOf(const StoreChange& change) const;
   // The change that tells no more than the position.
@@ -65,6 +66,8 @@ class StoreWatch final : public ApiWatch {
 
   int64_t position_ = 0;  // all up to here was seen
   std::deque<WatchedChange> initial_;
+  // Read from the history, and to come after position_.
+  std::deque<StoreChange> read_;
   int64_t bookmarks_seen_;
   const int64_t ends_before_;
   bool said_farewell_ = false;

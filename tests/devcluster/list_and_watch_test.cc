@@ -1,3 +1,13 @@
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "devcluster/api_resources.h"
+#include "devcluster/store_watch.h"
 #include "tests/devcluster/api_fixture.h"
 
 namespace latchkey_testing {
@@ -252,6 +262,64 @@ TEST_F(ListAndWatchTest, AWatchThatFallsBehindIsTooOld) {
   EXPECT_THAT(api_.Watch(admin_, latchkey::kSecrets,
                          {.query = {.resource_version = "1"}}),
               StatusIs(absl::StatusCode::kOutOfRange));
+}
+
+// Counts the changes that watches read.
+class CountingStore final : public latchkey::ObjectStore {
+ public:
+  explicit CountingStore(latchkey::ObjectStore& real) : real_(real) {}
+
+  size_t changes() const { return changes_; }
+
+  int64_t Revision() const override { return real_.Revision(); }
+  latchkey::StoredObject Find(const latchkey::Resource& resource,
+                              const latchkey::ObjectName& name) const override {
+    return real_.Find(resource, name);
+  }
+  absl::StatusOr<latchkey::StoredObject> Write(
+      const latchkey::Resource& resource, const latchkey::ObjectName& name,
+      const latchkey::StoredObject& expected,
+      std::unique_ptr<google::protobuf::Message> object) override {
+    return real_.Write(resource, name, expected, std::move(object));
+  }
+  absl::StatusOr<std::vector<latchkey::StoredObject>> Snapshot(
+      const latchkey::Resource& resource, std::string_view name_space,
+      int64_t& revision) const override {
+    return real_.Snapshot(resource, name_space, revision);
+  }
+  absl::StatusOr<std::vector<latchkey::StoreChange>> ChangesAfter(
+      int64_t revision, size_t limit) const override {
+    auto changes = real_.ChangesAfter(revision, limit);
+    if (changes.ok()) changes_ += changes->size();
+    return changes;
+  }
+  std::shared_ptr<void> Listen(std::function<void()> listener) override {
+    return real_.Listen(std::move(listener));
+  }
+  absl::Status Health() const override { return real_.Health(); }
+  void ForgetHistory() override { real_.ForgetHistory(); }
+
+ private:
+  latchkey::ObjectStore& real_;
+  mutable size_t changes_ = 0;
+};
+
+TEST_F(ListAndWatchTest, ABacklogIsReadOnce) {
+  const std::string before = Now();
+  std::vector<std::string> want;
+  for (int i = 0; i < 300; ++i) {
+    Add(fmt::format("s{}", i));
+    want.push_back(fmt::format("+s{}", i));
+  }
+  CountingStore store(*store_);
+  latchkey::WatchSignals signals;
+  const auto watch = latchkey::StoreWatch::Open(
+      store, signals, clock_, *latchkey::FindApiResource("secrets"), {},
+      {.query = {.resource_version = before, .timeout = absl::Minutes(5)}});
+  ASSERT_THAT(watch, IsOk());
+
+  EXPECT_EQ(Drain(**watch), want);
+  EXPECT_LE(store.changes(), 300U + 1) << "one, when it was opened";
 }
 
 TEST_F(ListAndWatchTest, AVersionIsANumber) {
