@@ -51,7 +51,7 @@ absl::StatusOr<absl::Duration> ClusterSession::Failed(
   switch (error.code()) {
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kPermissionDenied: {
-      if (!turned_away_since_) turned_away_since_ = asked_at_;
+      if (!turned_away_since_) turned_away_since_ = pace_.Elapsed();
       if (asked_at_ - *turned_away_since_ >= kPatience) {
         return hopeless(absl::IsUnauthenticated(error)
                             ? "does not accept the bootstrap token"

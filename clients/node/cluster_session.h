@@ -55,8 +55,9 @@ class ClusterSession {
   //
   // 401 and 403 are believed only after kPatience: an API server learns of a
   // fresh token, and after its start of all tokens and roles, a moment later
-  // than it begins to answer. What counts is when it was asked: a machine that
-  // stood still meanwhile hears an old answer.
+  // than it begins to answer. A machine may stand still, and a request or an
+  // answer be on its way for long: what counts is the time for certain between
+  // two refusals, from the first one's answer to the last one's question.
   absl::StatusOr<absl::Duration> Failed(const absl::Status& error);
 
   static constexpr absl::Duration kPatience = absl::Seconds(15);
@@ -69,7 +70,7 @@ class ClusterSession {
   size_t server_ = 0;
   std::unique_ptr<KubernetesClient> client_;
   absl::Duration asked_at_;
-  // When the first of the calls was made that got nothing but 401 and 403.
+  // When the first 401 or 403 came since there was another answer.
   std::optional<absl::Duration> turned_away_since_;
 };
 

@@ -97,6 +97,12 @@ void AuditBook::Prove(const std::vector<std::string>& secrets) const {
   for (const auto& [broker, lines] : lines_) {
     std::string text;
     latchkey::AuditHead head;
+    // Time stands still while a turn lasts, so two brokers may begin with the
+    // same record; real clocks tell them apart.
+    AuditEvent name;
+    name.action = "policy.reload";
+    name.facts["digest"] = fmt::format("of broker {}", broker);
+    text += latchkey::EncodeAuditLine(name, lines.front().time, head) + "\n";
     for (const Line& line : lines) {
       text += latchkey::EncodeAuditLine(line.event, line.time, head) + "\n";
     }

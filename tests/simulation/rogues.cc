@@ -70,6 +70,7 @@ Csr CsrFor(Excess excess, const PrivateKey& key, const std::string& node) {
 }  // namespace
 
 void World::PlanRogue(Machine& victim, size_t key) {
+  victim.pursued = true;
   switch (faults_.Below(8)) {
     case 0:
       return PlanGuesser(victim);

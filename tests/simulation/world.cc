@@ -386,10 +386,15 @@ bool World::IsExcused(const Machine& machine) {
   if (short_lives_ && record->ExpiredAt(scheduler_.Now() + absl::Minutes(4))) {
     return true;
   }
-  // A thief was there first, or was noticed.
-  if (record->state == TokenState::kRevoked) return true;
+  // A thief was noticed, was there first, or was when the machine was judged.
+  if (record->state == TokenState::kRevoked) return machine.pursued;
+  const auto& key = machine.key.public_key_digest();
   const auto bound = record->BoundKey();
-  if (bound.has_value() && *bound != machine.key.public_key_digest()) {
+  if (bound.has_value() && *bound != key) return true;
+  if (machine.refused.has_value() &&
+      latchkey::ReasonOf(*machine.refused) ==
+          latchkey::reason::kTokenReserved &&
+      log_.WasBoundToAnother(machine.token_id, key)) {
     return true;
   }
   // Deleted with its certificate, or unseen: nobody can know that there was

@@ -47,6 +47,8 @@ struct Machine {
   std::string token_id;
   // What a broker gave for the ticket.
   std::optional<std::string> claimed;
+  // A rogue is after it.
+  bool pursued = false;
   // Somebody else has asked with its request_id.
   bool id_reused = false;
   bool joined = false;

@@ -13,6 +13,7 @@ namespace latchkey_testing {
 namespace {
 
 using latchkey::CsrState;
+using latchkey::KeyDigest;
 using latchkey::StoreChange;
 using latchkey::StoredToken;
 using latchkey::TokenRecord;
@@ -103,6 +104,14 @@ const TokenRecord* WriteLog::LastRecord(const std::string& id) const {
   return uid == uid_of_id_.end() ? nullptr : &lives_.at(uid->second).record;
 }
 
+bool WriteLog::WasBoundToAnother(const std::string& id,
+                                 const KeyDigest& key) const {
+  const auto uid = uid_of_id_.find(id);
+  if (uid == uid_of_id_.end()) return false;
+  const std::set<KeyDigest>& bound = lives_.at(uid->second).bound;
+  return bound.size() > bound.count(key);
+}
+
 bool WriteLog::HasUnspentCertificate() const {
   return std::any_of(lives_.begin(), lives_.end(), [&](const auto& entry) {
     const Life& life = entry.second;
@@ -181,8 +190,10 @@ void WriteLog::OnSecret(const StoreChange& change) {
       lives_.try_emplace(token->uid, Life{.record = record,
                                           .first_secret = record.secret,
                                           .approved = {},
-                                          .certified = {}});
+                                          .certified = {},
+                                          .bound = {}});
   uid_of_id_[record.id.text()] = token->uid;
+  if (const auto bound = record.BoundKey()) it->second.bound.insert(*bound);
   if (!created) {
     CheckStep(token->uid, it->second, record);
     it->second.record = record;

@@ -42,6 +42,9 @@ class WriteLog {
 
   // The record of a token id as it was last, whether it is still there or not.
   const latchkey::TokenRecord* LastRecord(const std::string& id) const;
+  // Whether another key has had it at some time.
+  bool WasBoundToAnother(const std::string& id,
+                         const latchkey::KeyDigest& key) const;
   int approvals() const { return approvals_; }
   int certificates() const { return certificates_; }
   // Whether a token has bought its certificate and is not over yet.
@@ -58,6 +61,7 @@ class WriteLog {
     latchkey::SecretString first_secret;
     std::set<std::string> approved;   // UIDs of its CSRs
     std::set<std::string> certified;  // the same
+    std::set<latchkey::KeyDigest> bound;
     bool removed = false;
   };
   struct CsrLife {

@@ -611,14 +611,17 @@ TEST_F(NodeJoinerTest, AfterAWhileTheTokenIsNoGood) {
   EXPECT_LE(clock_.Now() - start, absl::Seconds(40));
 }
 
-TEST_F(NodeJoinerTest, AnAnswerThatIsHeardLateIsOfTheTimeOfItsQuestion) {
+TEST_F(NodeJoinerTest, ARefusalThatWasOnItsWayForLongIsNoLongRefusal) {
   for (int i = 1; i <= 2; ++i) {
     cluster_.server().FailNext(Verb::kCreate, i,
                                absl::UnauthenticatedError("who"));
   }
-  // The machine stands still while the second answer is on its way.
-  cluster_.server().BeforeNext(Verb::kCreate, 2,
-                               [&] { pace_.Sleep(absl::Minutes(1)); });
+  // The machine stands still while its first question, and then while its
+  // second answer, is on its way.
+  for (int i = 1; i <= 2; ++i) {
+    cluster_.server().BeforeNext(Verb::kCreate, i,
+                                 [&] { pace_.Sleep(absl::Minutes(1)); });
+  }
   EXPECT_THAT(Join(), Joined());
 }
 
