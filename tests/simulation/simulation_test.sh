@@ -2,14 +2,15 @@
 # Usage: simulation_test.sh
 #
 # Simulates $LATCHKEY_SIMULATE_COUNT (100000) histories, always the same ones, or as
-# many as $LATCHKEY_SIMULATE_SECONDS (240) are enough for, with the optimised
+# many as $LATCHKEY_SIMULATE_SECONDS (400) are enough for, with the optimised
 # latchkey_simulate that $LATCHKEY_SIMULATE_DIR has (preset release); without it
 # there is nothing to run.
 set -eu
 if [ -z "${LATCHKEY_SIMULATE_DIR:-}" ]; then
   echo "LEFT OUT: no LATCHKEY_SIMULATE_DIR; ./latchkey test builds the program"
+  [ "${LATCHKEY_REQUIRE_ALL:-}" = 1 ] && exit 1
   exit 77
 fi
 exec "$LATCHKEY_SIMULATE_DIR/latchkey_simulate" \
   --count "${LATCHKEY_SIMULATE_COUNT:-100000}" \
-  --seconds "${LATCHKEY_SIMULATE_SECONDS:-240}"
+  --seconds "${LATCHKEY_SIMULATE_SECONDS:-400}"

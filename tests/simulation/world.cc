@@ -276,10 +276,12 @@ void World::CompareTwin(const IssuedToken& issued,
   if (!twin.has_value()) return;
   const std::string& id = issued.record.id.text();
   if (twin->uid == issued.uid) {
-    const bool same =
-        issued.ticket.has_value()
-            ? issued.ticket->text().Reveal() == twin->ticket->text().Reveal()
-            : issued.token->Joined().Reveal() == twin->token->Joined().Reveal();
+    const auto text = [](const IssuedToken& answer) {
+      return std::string(answer.ticket.has_value()
+                             ? answer.ticket->text().Reveal()
+                             : answer.token->Joined().Reveal());
+    };
+    const bool same = text(issued) == text(*twin);
     if (!same) Complain("one request has two answers", id);
   } else if (!deleted_tokens_.contains(id) &&
              !deleted_tokens_.contains(twin->record.id.text()) &&
