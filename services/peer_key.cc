@@ -33,13 +33,7 @@ std::string Text(int family, const void* address) {
   return text.data();
 }
 
-// Empty if `address` is no IPv6 address.
-std::string KeyOfIpv6(std::string address) {
-  if (const size_t zone = address.find('%'); zone != std::string::npos) {
-    address.resize(zone);
-  }
-  in6_addr ip = {};
-  if (inet_pton(AF_INET6, address.c_str(), &ip) != 1) return "";
+std::string KeyOfIpv6(in6_addr ip) {
   constexpr size_t kIpv4InIpv6 = 12;
   constexpr size_t kNetwork = 8;
   if (IN6_IS_ADDR_V4MAPPED(&ip)) {
@@ -47,6 +41,16 @@ std::string KeyOfIpv6(std::string address) {
   }
   std::memset(&ip.s6_addr[kNetwork], 0, sizeof(ip) - kNetwork);
   return Text(AF_INET6, &ip) + "/64";
+}
+
+// Empty if `address` is no IPv6 address.
+std::string KeyOfIpv6(std::string address) {
+  if (const size_t zone = address.find('%'); zone != std::string::npos) {
+    address.resize(zone);
+  }
+  in6_addr ip = {};
+  if (inet_pton(AF_INET6, address.c_str(), &ip) != 1) return "";
+  return KeyOfIpv6(ip);
 }
 
 }  // namespace
@@ -65,6 +69,17 @@ std::string PeerKey(std::string_view peer) {
     }
   }
   return std::string(peer.substr(0, kMaxOther));
+}
+
+std::string PeerKey(const sockaddr_storage& peer) {
+  if (peer.ss_family == AF_INET) {
+    return Text(AF_INET,
+                &reinterpret_cast<const sockaddr_in*>(&peer)->sin_addr);
+  }
+  if (peer.ss_family == AF_INET6) {
+    return KeyOfIpv6(reinterpret_cast<const sockaddr_in6*>(&peer)->sin6_addr);
+  }
+  return "";
 }
 
 }  // namespace latchkey

@@ -3,6 +3,8 @@
 #ifndef LATCHKEY_SERVICES_PEER_KEY_H_
 #define LATCHKEY_SERVICES_PEER_KEY_H_
 
+#include <sys/socket.h>
+
 #include <string>
 #include <string_view>
 
@@ -12,6 +14,8 @@ namespace latchkey {
 // without what a machine can change at will: an IPv4 address, or the /64 of an
 // IPv6 address. Anything else, up to 64 characters of it, is a peer of its own.
 std::string PeerKey(std::string_view peer);
+// The same of a socket's peer; empty if that has no IP address.
+std::string PeerKey(const sockaddr_storage& peer);
 
 }  // namespace latchkey
 

@@ -2,7 +2,9 @@
 
 #include <string>
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
+#include <netinet/in.h>
 
 namespace latchkey {
 namespace {
@@ -26,6 +28,31 @@ TEST(PeerKeyTest, LeavesOutWhatAMachineCanChange) {
       {"", ""},
   };
   for (const Case& c : cases) EXPECT_EQ(PeerKey(c.peer), c.key) << c.peer;
+}
+
+TEST(PeerKeyTest, ASocketsPeerIsTheSameOne) {
+  for (const char* text :
+       {"ipv4:10.0.0.7:51234", "ipv6:[2001:db8:1:2:3:4:5:6]:51234",
+        "ipv6:[::ffff:10.0.0.7]:51234"}) {
+    const std::string peer(text);
+    const size_t colon = peer.rfind(':');
+    sockaddr_storage address = {};
+    if (peer.starts_with("ipv4")) {
+      auto* ipv4 = reinterpret_cast<sockaddr_in*>(&address);
+      ipv4->sin_family = AF_INET;
+      ASSERT_EQ(inet_pton(AF_INET, peer.substr(5, colon - 5).c_str(),
+                          &ipv4->sin_addr),
+                1);
+    } else {
+      auto* ipv6 = reinterpret_cast<sockaddr_in6*>(&address);
+      ipv6->sin6_family = AF_INET6;
+      ASSERT_EQ(inet_pton(AF_INET6, peer.substr(6, colon - 7).c_str(),
+                          &ipv6->sin6_addr),
+                1);
+    }
+    EXPECT_EQ(PeerKey(address), PeerKey(peer));
+  }
+  EXPECT_EQ(PeerKey(sockaddr_storage{}), "");
 }
 
 TEST(PeerKeyTest, IsBounded) {
