@@ -1,4 +1,7 @@
 latchkey_test(server/broker_config_test.cc DEPS latchkey::server)
+foreach(name connection_gate connection_limits open_connections)
+  latchkey_test(server/${name}_test.cc DEPS latchkey::server fmt::fmt)
+endforeach()
 latchkey_test(server/authentication_config_test.cc
   DEPS latchkey::server latchkey::jwt_testing)
 latchkey_test(server/metrics_server_test.cc DEPS latchkey::server fmt::fmt)
