@@ -149,7 +149,7 @@ class ServerProcess {
             ? static_cast<grpc::Service&>(echo)
             : static_cast<grpc::Service&>(broker.side.service());
     const auto listener = latchkey::GrpcListener::Start(
-        config, latchkey::ClientCertificates::kRequired, service, 64 << 10);
+        config, latchkey::ClientCertificates::kRequired, service, {});
     const int port = listener.ok() ? (*listener)->port() : 0;
     if (write(answer, &port, sizeof(port)) != sizeof(port)) _exit(1);
     while (true) pause();

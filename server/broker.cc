@@ -12,8 +12,10 @@
 #include "clients/kubernetes/http_kubernetes_client.h"
 #include "clients/kubernetes/retrying_kubernetes_client.h"
 #include "clients/log/event_log.h"
+#include "clients/process/open_files.h"
 #include "core/status_macros.h"
 #include "server/cluster_files.h"
+#include "server/connection_limits.h"
 #include "server/grpc_listener.h"
 #include "server/metrics_server.h"
 #include "services/authenticator.h"
@@ -46,6 +48,14 @@ constexpr absl::Duration kRequestTime = absl::Seconds(10);
 // KiB.
 constexpr int kMaxBatchBytes = 4 << 20;
 constexpr int kMaxClaimBytes = 64 << 10;
+// A machine's business takes seconds; a provisioner may watch for as long as it
+// likes, and resumes its watch where it ended.
+constexpr absl::Duration kProvisionerConnectionAge = absl::Hours(12);
+constexpr absl::Duration kNodeConnectionAge = absl::Minutes(30);
+
+// As metrics and log lines name the ports.
+constexpr char kProvisionerPort[] = "provisioner";
+constexpr char kNodePort[] = "node";
 
 }  // namespace
 
@@ -121,11 +131,14 @@ struct Broker::Parts {
   // What is scraped, as it stands now.
   void Update(BrokerMetrics& shown) const {
     for (const auto& [port, frame] :
-         {std::pair("provisioner", &provisioner_frame),
-          std::pair("node", &node_frame)}) {
+         {std::pair(kProvisionerPort, &provisioner_frame),
+          std::pair(kNodePort, &node_frame)}) {
       const FairQueue::Load load = frame->load();
       shown.SetQueue(port, load.waiting, load.busy);
     }
+    shown.SetConnections(kProvisionerPort,
+                         provisioner_port->CountConnections());
+    shown.SetConnections(kNodePort, node_port->CountConnections());
     shown.SetWatchFresh("csrs", controller.csrs_fresh());
     shown.SetWatchFresh("records", controller.records_fresh());
     const RecordIndex::Counts counts = index.CountsByState();
@@ -229,14 +242,33 @@ absl::StatusOr<std::unique_ptr<Broker>> Broker::Start(
       [at = parts.get()](BrokerMetrics& shown) { at->Update(shown); });
   if (config.reflection) LATCHKEY_RETURN_IF_ERROR(EnableReflection());
   LATCHKEY_ASSIGN_OR_RETURN(
+      const ConnectionLimits connections,
+      FitConnections(config.max_connections, config.max_connections_of_peer,
+                     OpenFilesAllowed()));
+  const auto options_of = [&](const char* port, int max_request_bytes,
+                              absl::Duration age) {
+    return GrpcListenerOptions{
+        .name = port,
+        .max_request_bytes = max_request_bytes,
+        .connections = connections,
+        .on_refused =
+            [metrics = parts->metrics.get(), port](ConnectionRefusal why) {
+              metrics->ConnectionRefused(port, ConnectionRefusalName(why));
+            },
+        .greatest_age = age};
+  };
+  LATCHKEY_ASSIGN_OR_RETURN(
       parts->provisioner_port,
       GrpcListener::Start(config.provisioner_api,
                           ProvisionerCertificates(config),
-                          parts->provisioner_service, kMaxBatchBytes));
+                          parts->provisioner_service,
+                          options_of(kProvisionerPort, kMaxBatchBytes,
+                                     kProvisionerConnectionAge)));
   LATCHKEY_ASSIGN_OR_RETURN(
       parts->node_port,
-      GrpcListener::Start(config.node_api, ClientCertificates::kNotAsked,
-                          parts->node_service, kMaxClaimBytes));
+      GrpcListener::Start(
+          config.node_api, ClientCertificates::kNotAsked, parts->node_service,
+          options_of(kNodePort, kMaxClaimBytes, kNodeConnectionAge)));
   if (!config.metrics_listen.empty()) {
     LATCHKEY_ASSIGN_OR_RETURN(
         parts->metrics_port,

@@ -21,7 +21,8 @@ class Broker {
   // service until it is. `clock` must outlive the broker.
   //
   // kInvalidArgument: a file that the configuration names cannot be used.
-  // kUnavailable: a port is taken.
+  // kUnavailable: a port is taken. kFailedPrecondition: this process may not
+  // have the descriptors for as many connections as are configured.
   static absl::StatusOr<std::unique_ptr<Broker>> Start(
       const BrokerConfig& config, const Clock& clock);
 

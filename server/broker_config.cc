@@ -71,11 +71,29 @@ void ReadTokens(const ConfigReader& section, BrokerConfig& config) {
                                         absl::Seconds(1), absl::Minutes(10));
 }
 
+void ReadConnections(const ConfigReader& section, BrokerConfig& config) {
+  constexpr char kAll[] = "connections";
+  constexpr char kOfPeer[] = "connections_per_peer";
+  constexpr int64_t kFewest = 16;
+  constexpr int64_t kMost = 500'000;
+  if (section.Has(kAll)) {
+    config.max_connections =
+        static_cast<size_t>(section.Int(kAll, kFewest, kFewest, kMost));
+  }
+  if (!section.Has(kOfPeer)) return;
+  const auto of_peer = static_cast<size_t>(section.Int(kOfPeer, 1, 1, kMost));
+  config.max_connections_of_peer = of_peer;
+  if (of_peer > config.max_connections.value_or(of_peer)) {
+    section.Mistake(kOfPeer, "more than limits.connections");
+  }
+}
+
 void ReadLimits(const ConfigReader& section, BrokerConfig& config) {
   config.max_calls =
       static_cast<int>(section.Int("calls", config.max_calls, 1, 1024));
   config.max_waiting_calls = static_cast<int>(
       section.Int("waiting_calls", config.max_waiting_calls, 0, 100'000));
+  ReadConnections(section, config);
   const ConfigReader peer = section.Section("machines");
   constexpr int64_t kMost = 1'000'000;
   constexpr double kSecondsAMinute = 60;

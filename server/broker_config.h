@@ -60,6 +60,9 @@ struct BrokerConfig {
   // Calls worked on at once, and calls that wait for their turn.
   int max_calls = 64;
   int max_waiting_calls = 1024;
+  // Of each port, all together and of one peer. See FitConnections().
+  std::optional<size_t> max_connections;
+  std::optional<size_t> max_connections_of_peer;
   // Of one peer (services/peer_key.h) on the node port.
   Rate peer_rate{.per_second = 100, .burst = 1000};
 

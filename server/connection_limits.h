@@ -12,9 +12,9 @@ namespace latchkey {
 
 struct ConnectionLimits {
   // Of the port.
-  size_t all = 4096;
+  size_t all = 2048;
   // Of one peer (services/peer_key.h).
-  size_t of_one = 1024;
+  size_t of_one = 512;
 };
 
 // With fewer descriptors there is no broker.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <limits>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -187,6 +188,8 @@ BrokerConfig ConfigOf(const SiteFiles& files, const DevCluster& cluster,
                      .private_key_file = files.Path("broker.key"),
                      .client_ca_file = {}};
   config.fetch_grace = kFetchGrace;
+  // Everybody comes from this machine.
+  config.max_connections_of_peer = std::numeric_limits<size_t>::max();
   IdentityMatcher provisioner;
   provisioner.attributes.emplace(attribute::kSpiffeId, kProvisioner);
   config.policy = {{.name = "dev",

@@ -26,14 +26,6 @@ namespace {
 constexpr unsigned kReloadSeconds = 5;
 constexpr int kMaxMetadataBytes = 16 * 1024;
 constexpr int kMaxStreamsPerConnection = 128;
-// Clients that connect and then say nothing, or only that they are there.
-constexpr int kHandshakeMs = 10'000;
-constexpr int kIdleConnectionMs = 10 * 60'000;
-// A machine's business takes seconds; a provisioner may watch for as long as it
-// likes, and resumes its watch where it ended.
-constexpr int kNodeConnectionMs = 30 * 60'000;
-constexpr int kProvisionerConnectionMs = 12 * 60 * 60'000;
-constexpr int kConnectionGraceMs = 5 * 60'000;
 // A peer that vanished is found by this; one that pings more often than this is
 // told to go away.
 constexpr int kKeepaliveMs = 2 * 60'000;
@@ -106,15 +98,17 @@ std::shared_ptr<grpc::ServerCredentials> CredentialsOf(
   return grpc::experimental::TlsServerCredentials(options);
 }
 
-void LimitConnections(ClientCertificates clients,
+int Millis(absl::Duration duration) {
+  return static_cast<int>(absl::ToInt64Milliseconds(duration));
+}
+
+void LimitConnections(const GrpcListenerOptions& options,
                       grpc::ServerBuilder& builder) {
   const std::pair<const char*, int> limits[] = {
-      {GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMs},
-      {GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleConnectionMs},
-      {GRPC_ARG_MAX_CONNECTION_AGE_MS, clients == ClientCertificates::kNotAsked
-                                           ? kNodeConnectionMs
-                                           : kProvisionerConnectionMs},
-      {GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, kConnectionGraceMs},
+      {GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, Millis(options.handshake_time)},
+      {GRPC_ARG_MAX_CONNECTION_IDLE_MS, Millis(options.idle_time)},
+      {GRPC_ARG_MAX_CONNECTION_AGE_MS, Millis(options.greatest_age)},
+      {GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, Millis(options.grace)},
       {GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs},
       {GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs},
       {GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kShortestPingMs},
@@ -139,45 +133,60 @@ absl::Status EnableReflection() {
 
 absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Start(
     const ListenerConfig& config, ClientCertificates clients,
-    grpc::Service& service, int max_request_bytes) {
+    grpc::Service& service, GrpcListenerOptions options) {
   LATCHKEY_RETURN_IF_ERROR(CheckFiles(config, clients));
   // Debian's Abseil looks for deadlocks at each of gRPC's locks, which costs a
   // tenth of a call.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort(config.listen, CredentialsOf(config, clients),
-                           &port);
-  builder.SetMaxReceiveMessageSize(max_request_bytes);
+  // Shared, since the gate's std::function must be one that can be copied.
+  const std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor>
+      acceptor = builder.experimental().AddExternalConnectionAcceptor(
+          grpc::ServerBuilder::experimental_type::ExternalConnectionType::
+              FROM_FD,
+          CredentialsOf(config, clients));
+  builder.SetMaxReceiveMessageSize(options.max_request_bytes);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              kMaxStreamsPerConnection);
-  LimitConnections(clients, builder);
+  LimitConnections(options, builder);
   // gRPC counts the bytes before it inflates them: a small message could become
   // a huge one. Nothing here is worth compressing.
   for (const auto algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
     builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
   }
-  // Two brokers on one port would answer in turn, and nobody would notice.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   grpc::ResourceQuota quota;
   quota.Resize(kMaxBufferedBytes);
   builder.SetResourceQuota(quota);
   builder.RegisterService(&service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr || port == 0) {
-    return absl::UnavailableError(fmt::format(
-        "cannot listen on {}: is the port taken, or the address not ours?",
-        config.listen));
+  if (server == nullptr) {
+    return absl::InternalError(
+        fmt::format("gRPC did not start for {}", config.listen));
   }
   server->GetHealthCheckService()->SetServingStatus(false);
+  LATCHKEY_ASSIGN_OR_RETURN(
+      std::unique_ptr<ConnectionGate> gate,
+      ConnectionGate::Start(
+          config.listen, {.limits = options.connections,
+                          .name = options.name,
+                          .user_timeout_ms = kKeepaliveTimeoutMs,
+                          .take =
+                              [acceptor](int fd) {
+                                grpc::experimental::ExternalConnectionAcceptor::
+                                    NewConnectionParameters connection;
+                                connection.fd = fd;
+                                acceptor->HandleNewConnection(&connection);
+                              },
+                          .on_refused = std::move(options.on_refused)}));
   return std::unique_ptr<GrpcListener>(
-      new GrpcListener(std::move(server), port));
+      new GrpcListener(std::move(server), std::move(gate)));
 }
 
-GrpcListener::GrpcListener(std::unique_ptr<grpc::Server> server, int port)
-    : server_(std::move(server)), port_(port) {}
+GrpcListener::GrpcListener(std::unique_ptr<grpc::Server> server,
+                           std::unique_ptr<ConnectionGate> gate)
+    : server_(std::move(server)), gate_(std::move(gate)) {}
 
 GrpcListener::~GrpcListener() {
   RefuseNewCalls();
@@ -187,6 +196,8 @@ GrpcListener::~GrpcListener() {
 void GrpcListener::RefuseNewCalls() {
   if (drain_.joinable()) return;
   drain_ = std::jthread([this] {
+    // First: a server that shuts down does not close what it is given.
+    gate_->Close();
     server_->Shutdown(std::chrono::system_clock::now() + kDrainTime);
   });
 }

@@ -20,6 +20,7 @@
 #include "core/version.h"
 #include "server/broker.h"
 #include "server/broker_config.h"
+#include "server/connection_limits.h"
 #include "server/library_logs.h"
 #include "server/policy_reload.h"
 #include "server/run_dev.h"
@@ -27,9 +28,6 @@
 
 namespace latchkey {
 namespace {
-
-// For what is always open, and a few connections. Each more is one more.
-constexpr unsigned kOpenFiles = 64;
 
 struct LoadedConfig {
   BrokerConfig config;
@@ -52,7 +50,8 @@ int RunConfigured(const std::string& path, const LoadedConfig& loaded,
                   const StopSignals& signals) {
   // An audit file that may not grow is an error like a full disk.
   signal(SIGXFSZ, SIG_IGN);
-  if (const absl::Status allowed = AllowOpenFiles(kOpenFiles); !allowed.ok()) {
+  if (const absl::Status allowed = AllowOpenFiles(kFewestOpenFiles);
+      !allowed.ok()) {
     return Complain(allowed);
   }
   const SystemClock clock;
@@ -70,8 +69,9 @@ int RunConfigured(const std::string& path, const LoadedConfig& loaded,
   reload.Observe([&broker](bool in_use, const std::string& digest) {
     (*broker)->NotePolicy(in_use, digest);
   });
-  return Serve(
+  Serve(
       **broker, signals, [] {}, &reload);
+  return 0;
 }
 
 // `latchkeyd dev`, with its flags put into `flags`.

@@ -14,10 +14,12 @@
 #include <fmt/format.h>
 
 #include "clients/log/event_log.h"
+#include "clients/process/open_files.h"
 #include "clients/process/process_hardening.h"
 #include "clients/process/stop_signals.h"
 #include "core/clock.h"
 #include "core/status_macros.h"
+#include "server/connection_limits.h"
 #include "server/dev_site.h"
 #include "server/library_logs.h"
 #include "server/serve.h"
@@ -77,6 +79,10 @@ int RunDev(const DevFlags& flags) {
   HardenProcess();
   // SIGHUP too: a terminal that closes leaves no keys behind.
   const StopSignals signals({SIGTERM, SIGINT, SIGHUP});
+  if (const absl::Status allowed = AllowOpenFiles(kFewestOpenFiles);
+      !allowed.ok()) {
+    return Complain(allowed);
+  }
   absl::StatusOr<DevSiteOptions> options = OptionsOf(flags);
   if (!options.ok()) return Complain(options.status());
   std::unique_ptr<ScratchFolder> scratch;
@@ -91,11 +97,12 @@ int RunDev(const DevFlags& flags) {
   const SystemClock clock;
   const auto site = DevSite::Start(*options, clock);
   if (!site.ok()) return Complain(site.status());
-  return Serve((*site)->broker(), signals, [&site] {
+  Serve((*site)->broker(), signals, [&site] {
     std::fputs((*site)->Guide().c_str(), stdout);
     std::fputs("Ready. Ctrl-C ends it.\n", stdout);
     std::fflush(stdout);
   });
+  return 0;
 }
 
 }  // namespace latchkey

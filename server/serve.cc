@@ -1,9 +1,6 @@
 #include "server/serve.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <optional>
@@ -36,15 +33,6 @@ std::optional<int> AwaitEnd(const StopSignals& signals, absl::Duration patience,
   return std::nullopt;
 }
 
-// gRPC stops listening, for good, when it cannot have a descriptor for a new
-// connection: who started the broker has to start it again.
-bool OutOfDescriptors() {
-  const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return errno == EMFILE || errno == ENFILE;
-  close(fd);
-  return false;
-}
-
 }  // namespace
 
 int Complain(const absl::Status& status) {
@@ -53,8 +41,8 @@ int Complain(const absl::Status& status) {
   return absl::IsInvalidArgument(status) ? kBadConfiguration : kFailed;
 }
 
-int Serve(Broker& broker, const StopSignals& signals,
-          const std::function<void()>& on_serving, PolicyReload* reload) {
+void Serve(Broker& broker, const StopSignals& signals,
+           const std::function<void()>& on_serving, PolicyReload* reload) {
   bool serving = false;
   bool ever_served = false;
   bool warned = false;
@@ -74,14 +62,9 @@ int Serve(Broker& broker, const StopSignals& signals,
     const absl::Duration tick = soon ? kFirstTick : kTick;
     signal = AwaitEnd(signals, tick, reload);
     waited += tick;
-    if (OutOfDescriptors()) {
-      LogEvent(LogLevel::kError, "broker is out of descriptors and ends");
-      return kFailed;
-    }
   }
   LogEvent(LogLevel::kInfo, "broker stops",
            {{"signal", std::to_string(*signal)}});
-  return 0;
 }
 
 }  // namespace latchkey

@@ -21,14 +21,13 @@ inline constexpr int kBadConfiguration = 2;
 // kBadConfiguration for kInvalidArgument, else kFailed.
 int Complain(const absl::Status& status);
 
-// Keeps the broker's health up to date until a signal comes, and answers the
-// exit code: 0, or kFailed if the process has run out of descriptors.
-// `on_serving` is called when it serves for the first time. With `reload`,
+// Keeps the broker's health up to date until a signal comes. `on_serving` is
+// called when it serves for the first time. With `reload`,
 // SIGHUP (which must be one of the signals) reloads the policy instead, and so
 // does a change of the file.
-int Serve(Broker& broker, const StopSignals& signals,
-          const std::function<void()>& on_serving,
-          PolicyReload* reload = nullptr);
+void Serve(Broker& broker, const StopSignals& signals,
+           const std::function<void()>& on_serving,
+           PolicyReload* reload = nullptr);
 
 }  // namespace latchkey
 

@@ -93,6 +93,11 @@ struct BrokerMetrics::Series {
       Level("latchkey_calls_waiting", "Calls that wait for their turn.");
   Family<Gauge>& busy =
       Level("latchkey_calls_running", "Calls that are worked on.");
+  Family<Gauge>& connections =
+      Level("latchkey_connections", "Connections that are open.");
+  Family<Counter>& connections_refused =
+      Count("latchkey_connections_refused_total",
+            "Connections closed as soon as they came, by the limit.");
   Family<Gauge>& fresh =
       Level("latchkey_watch_fresh",
             "1 while the watch is up to date, as far as is known.");
@@ -214,11 +219,23 @@ void BrokerMetrics::AuditLost(size_t records) {
 
 void BrokerMetrics::AuditIncomplete() { series_->audit_incomplete.Increment(); }
 
+void BrokerMetrics::ConnectionRefused(std::string_view port,
+                                      std::string_view limit) {
+  series_->connections_refused
+      .Add({{"port", std::string(port)}, {"limit", std::string(limit)}})
+      .Increment();
+}
+
 void BrokerMetrics::SetQueue(std::string_view port, size_t waiting,
                              size_t busy) {
   const prometheus::Labels labels = {{"port", std::string(port)}};
   series_->waiting.Add(labels).Set(static_cast<double>(waiting));
   series_->busy.Add(labels).Set(static_cast<double>(busy));
+}
+
+void BrokerMetrics::SetConnections(std::string_view port, size_t count) {
+  series_->connections.Add({{"port", std::string(port)}})
+      .Set(static_cast<double>(count));
 }
 
 void BrokerMetrics::SetWatchFresh(std::string_view watch, bool fresh) {

@@ -51,9 +51,14 @@ class BrokerMetrics {
   // An audit record lacked a fact that its RPC declares: a bug.
   void AuditIncomplete();
 
+  // A connection was closed as soon as it came. `port` as below; `limit`: a
+  // name of ConnectionRefusalName.
+  void ConnectionRefused(std::string_view port, std::string_view limit);
+
   // As things stand. `port`: "provisioner" or "node". `watch`: "csrs" or
   // "records". `state`: a name of TokenStateName.
   void SetQueue(std::string_view port, size_t waiting, size_t busy);
+  void SetConnections(std::string_view port, size_t count);
   void SetWatchFresh(std::string_view watch, bool fresh);
   void SetRecords(std::string_view state, size_t count);
   // `update` is called before each Text(), to set what is said above. What it

@@ -45,6 +45,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Insist(config->fetch_grace >= absl::Seconds(1) &&
          config->fetch_grace <= absl::Minutes(10));
   Insist(config->max_calls >= 1 && config->max_calls <= 1024);
+  if (config->max_connections.has_value()) {
+    Insist(*config->max_connections >= 16 &&
+           *config->max_connections <= 500'000);
+    Insist(config->max_connections_of_peer.value_or(1) <=
+           *config->max_connections);
+  }
+  Insist(config->max_connections_of_peer.value_or(1) >= 1);
   Insist(config->peer_rate.per_second > 0 && config->peer_rate.burst >= 1);
   for (const std::string& url : config->api_servers) {
     Insist(url.starts_with("https://"));

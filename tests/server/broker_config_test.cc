@@ -100,6 +100,30 @@ policy:
                      HasSubstr("delivery"))));
 }
 
+TEST(BrokerConfigTest, ConnectionsHaveLimitsThatFitTogether) {
+  const auto parse = [](const std::string& limits) {
+    return ParseBrokerConfig("broker.yaml",
+                             std::string(kGood) + "limits: {" + limits + "}\n");
+  };
+  const auto plain = parse("");
+  ASSERT_THAT(plain, IsOk());
+  EXPECT_EQ(plain->max_connections, std::nullopt) << "as many as files allow";
+  EXPECT_EQ(plain->max_connections_of_peer, std::nullopt);
+  const auto both = parse("connections: 500, connections_per_peer: 20");
+  ASSERT_THAT(both, IsOk());
+  EXPECT_EQ(both->max_connections, 500U);
+  EXPECT_EQ(both->max_connections_of_peer, 20U);
+  ASSERT_THAT(parse("connections_per_peer: 20"), IsOk());
+  for (const char* wrong : {"connections: 0", "connections: many",
+                            "connections: 500001", "connections_per_peer: 0",
+                            "connections: 20, connections_per_peer: 21"}) {
+    EXPECT_THAT(parse(wrong),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("broker.yaml:31: limits.connections")))
+        << wrong;
+  }
+}
+
 TEST(BrokerConfigTest, WhatIsNoConfigurationIsRefused) {
   const std::string deep(100'000, '[');
   for (const std::string& text :

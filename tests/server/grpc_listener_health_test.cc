@@ -28,7 +28,7 @@ class GrpcListenerHealthTest : public ::testing::Test {
                              .certificate_file = files.certificate,
                              .private_key_file = files.private_key,
                              .client_ca_file = pki_.ca_file()},
-                            ClientCertificates::kRequired, service_, 64 << 10);
+                            ClientCertificates::kRequired, service_, {});
     EXPECT_THAT(listener, IsOk());
     return *std::move(listener);
   }

@@ -171,7 +171,7 @@ class ProvisionerApiTest : public ::testing::Test {
   NodeBootstrapService node_service_{broker_, cluster_, frame_};
   std::unique_ptr<GrpcListener> port_ =
       GrpcListener::Start(Listen(), ClientCertificates::kRequired,
-                          side_.service(), 4 << 20)
+                          side_.service(), {.max_request_bytes = 4 << 20})
           .value();
 };
 
@@ -333,7 +333,7 @@ TEST_F(ProvisionerApiTest, TheLargestBatchOfUsualItemsIsTaken) {
 TEST_F(ProvisionerApiTest, TheNodePortTakesNoLargeRequests) {
   const auto node_port =
       GrpcListener::Start(Listen(), ClientCertificates::kNotAsked,
-                          node_service_, 64 << 10)
+                          node_service_, {})
           .value();
   const auto stub = v1::NodeBootstrap::NewStub(OpenBrokerChannel(
       {.endpoint = fmt::format("localhost:{}", node_port->port()),

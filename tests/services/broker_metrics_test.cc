@@ -44,17 +44,28 @@ TEST(BrokerMetricsTest, TimesACertificateThatThisBrokerApproved) {
   EXPECT_THAT(text, Not(HasSubstr("uid-1")));
 }
 
+TEST(BrokerMetricsTest, CountsConnectionsThatWereRefused) {
+  BrokerMetrics metrics;
+  metrics.ConnectionRefused("node", "peer");
+  metrics.ConnectionRefused("node", "peer");
+  EXPECT_THAT(metrics.Text(),
+              HasSubstr("latchkey_connections_refused_total{limit=\"peer\","
+                        "port=\"node\"} 2"));
+}
+
 TEST(BrokerMetricsTest, AskedForItLooksAtHowThingsStand) {
   BrokerMetrics metrics;
   bool fresh = true;
   metrics.OnScrape([&](BrokerMetrics& at) {
     at.SetQueue("node", 3, 2);
+    at.SetConnections("node", 5);
     at.SetRecords("active", 7);
     at.SetWatchFresh("csrs", fresh);
   });
   const std::string text = metrics.Text();
   EXPECT_THAT(text, HasSubstr("latchkey_calls_waiting{port=\"node\"} 3"));
   EXPECT_THAT(text, HasSubstr("latchkey_calls_running{port=\"node\"} 2"));
+  EXPECT_THAT(text, HasSubstr("latchkey_connections{port=\"node\"} 5"));
   EXPECT_THAT(text, HasSubstr("latchkey_records{state=\"active\"} 7"));
   EXPECT_THAT(text, HasSubstr("latchkey_watch_fresh{watch=\"csrs\"} 1"));
   EXPECT_THAT(text,
