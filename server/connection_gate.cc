@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -79,7 +80,6 @@ bool IsOfTheConnection(int error) {
     case EHOSTUNREACH:
     case ENONET:
     case EOPNOTSUPP:
-    case EPERM:
       return true;
     default:
       return false;
@@ -111,6 +111,15 @@ class ConnectionGate::RefusalLog {
     ++line.count;
     line.peer = peer;
     WriteWhatIsDue();
+  }
+  // Newcomers can be neither taken nor refused.
+  void NoteWaiting(int error) {
+    const auto now = steady_clock::now();
+    if (now < waiting_due_) return;
+    waiting_due_ = now + kLogPause;
+    LogEvent(
+        LogLevel::kError, "connections wait",
+        {{"port", port_}, {"error", std::generic_category().message(error)}});
   }
   // Answers when to come again; nullopt if there is nothing to write.
   std::optional<steady_clock::time_point> WriteWhatIsDue() {
@@ -144,6 +153,7 @@ class ConnectionGate::RefusalLog {
 
   const std::string& port_;
   std::array<Line, kReasons> lines_;
+  steady_clock::time_point waiting_due_;
 };
 
 absl::StatusOr<std::unique_ptr<ConnectionGate>> ConnectionGate::Start(
@@ -219,7 +229,9 @@ bool ConnectionGate::AcceptSome(const OwnedFd& listening, RefusalLog& log) {
     if (error == EAGAIN || error == EWOULDBLOCK) return true;
     if (IsOfTheConnection(error)) continue;
     const bool no_descriptor = error == EMFILE || error == ENFILE;
-    if (!no_descriptor || !RefuseWithTheSpare(listening, log)) return false;
+    if (no_descriptor && RefuseWithTheSpare(listening, log)) continue;
+    log.NoteWaiting(error);
+    return false;
   }
   return true;
 }
