@@ -312,6 +312,7 @@ TEST_F(GrpcListenerTest, OnePeersConnectionsAreLimited) {
   first.reset();
   ASSERT_TRUE(WaitUntil([&] { return listener_->CountConnections() == 1; }));
   EXPECT_THAT(Call({}, {Token()}), IsOkAndHolds("jwt:ci:job-1"));
+  listener_.reset();  // before what it tells
 }
 
 TEST_F(GrpcListenerTest, WhoNeverEndsItsHandshakeIsClosed) {
