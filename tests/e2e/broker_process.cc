@@ -94,6 +94,11 @@ BrokerProcess::BrokerProcess(const TestPki& pki, const Options& options) {
   // dies with the test.
   command_ = {"setpriv",  "--pdeathsig", "KILL", BuiltProgram(options.program),
               "--config", config};
+  if (options.open_files != 0) {
+    command_.insert(
+        command_.begin(),
+        {"prlimit", fmt::format("--nofile={}", options.open_files)});
+  }
   environment_ = options.environment;
   StartAgain();
   const auto ended = [this] {

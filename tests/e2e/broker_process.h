@@ -31,6 +31,8 @@ class BrokerProcess {
     // The program in the build's bin folder.
     std::string program = "latchkeyd";
     std::map<std::string, std::string> environment;
+    // The most files that it may have open; 0: as many as the test.
+    int open_files = 0;
     std::string log_level = "debug";
     // 0: any free one.
     int provisioner_port = 0;

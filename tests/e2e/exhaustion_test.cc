@@ -2,9 +2,11 @@
 // writes that are not to be had: against `latchkeyd dev`, with the programs as
 // they are. What fails says why, spends nothing, and goes on when it can.
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -14,11 +16,15 @@
 #include <utility>
 #include <vector>
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <netinet/in.h>
 
+#include "server/owned_fd.h"
 #include "tests/e2e/dev_process.h"
 #include "tests/e2e/join_test.h"
+#include "tests/testing/http_get.h"
 #include "tests/testing/left_out.h"
 #include "tests/testing/wait_until.h"
 
@@ -293,12 +299,14 @@ TEST_F(ExhaustionTest, AMachineOutOfMemoryIsAsOneThatIsKilled) {
 // A broker of its own beside the one of `latchkeyd dev`, over the same cluster.
 class BrokerExhaustionTest : public ExhaustionTest {
  protected:
-  void StartBroker() {
+  void StartBroker(int open_files = 0) {
     broker_ = std::make_unique<BrokerProcess>(
         pki_, BrokerProcess::Options{
                   .kubeconfig = dev_.Path("broker.kubeconfig"),
-                  .more_config = fmt::format("audit: {{file: {}}}\n",
-                                             dir_.File("audit.log")),
+                  .more_config = fmt::format(
+                      "audit: {{file: {}}}\nmetrics: {{listen: 127.0.0.1:0}}\n",
+                      dir_.File("audit.log")),
+                  .open_files = open_files,
                   .log_level = "info"});
     const IdentityFiles me = pki_.Save("me", pki_.Client(kAutoscaler));
     dir_.Write("ctl.yaml",
@@ -370,21 +378,125 @@ TEST_F(BrokerExhaustionTest, AnAuditDiskThatFailsRefusesUntilItWorksAgain) {
   EXPECT_THAT(ReadFile(dir_.File("audit.log")), HasSubstr("audit.resume"));
 }
 
-// gRPC would not listen any more, and nobody would notice.
-TEST_F(BrokerExhaustionTest, ABrokerOutOfDescriptorsEndsToBeStartedAgain) {
+TEST_F(BrokerExhaustionTest, ABrokerOutOfDescriptorsGoesOnOnceThereAreSome) {
   StartBroker();
   rlimit limit = {};
   ASSERT_EQ(prlimit(broker_->pid(), RLIMIT_NOFILE, nullptr, &limit), 0);
   EXPECT_EQ(limit.rlim_cur, limit.rlim_max) << "it takes all that it may have";
   const size_t records = Records();
-  limit.rlim_cur = 0;
-  if (prlimit(broker_->pid(), RLIMIT_NOFILE, &limit, nullptr) != 0) {
+  const rlimit none = {.rlim_cur = 0, .rlim_max = limit.rlim_max};
+  if (prlimit(broker_->pid(), RLIMIT_NOFILE, &none, nullptr) != 0) {
     LATCHKEY_LEAVE_OUT("this place does not let one limit another process");
   }
-  EXPECT_TRUE(WaitUntil([this] { return !broker_->Running(); }));
-  EXPECT_THAT(broker_->Log(), HasSubstr("out of descriptors"));
   EXPECT_EQ(Issue("worker-nobody", "1s").exit_code, 1);
   EXPECT_EQ(Records(), records);
+  EXPECT_TRUE(broker_->Running());
+  EXPECT_THAT(broker_->Log(), AllOf(HasSubstr("connections wait"),
+                                    HasSubstr("Too many open files")));
+  ASSERT_EQ(prlimit(broker_->pid(), RLIMIT_NOFILE, &limit, nullptr), 0);
+  const ProgramResult issued = Issue("worker-somebody", "20s");
+  EXPECT_EQ(issued.exit_code, 0) << issued.err;
+  const auto newcomer = NewMachine("worker-patient");
+  newcomer->machine.UseTicket(pki_, broker_->node_endpoint(), newcomer->ticket);
+  ExpectJoins(*newcomer, newcomer->machine.Join());
+}
+
+// Connections that say nothing.
+class IdleConnections {
+ public:
+  void Open(int port, const std::string& from, int count) {
+    for (int i = 0; i < count; ++i) {
+      const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      const sockaddr_in own = Address(from, 0);
+      const sockaddr_in there = Address("127.0.0.1", port);
+      EXPECT_EQ(bind(fd, reinterpret_cast<const sockaddr*>(&own), sizeof(own)),
+                0);
+      EXPECT_EQ(
+          connect(fd, reinterpret_cast<const sockaddr*>(&there), sizeof(there)),
+          0);
+      sockets_.emplace_back(fd);
+    }
+  }
+  void Close() { sockets_.clear(); }
+
+ private:
+  static sockaddr_in Address(const std::string& address, int port) {
+    sockaddr_in result = {};
+    result.sin_family = AF_INET;
+    result.sin_port = htons(static_cast<in_port_t>(port));
+    inet_pton(AF_INET, address.c_str(), &result.sin_addr);
+    return result;
+  }
+  std::vector<latchkey::OwnedFd> sockets_;
+};
+
+TEST_F(BrokerExhaustionTest, AFloodOfConnectionsLeavesTheProvisionersAlone) {
+  // 64 for each port, of which a peer has 16 at most.
+  constexpr int kFiles = 256;
+  constexpr int kOfPort = 64;
+  constexpr int kOfPeer = 16;
+  StartBroker(kFiles);
+  const auto metric = [this](const std::string& name) {
+    const std::string text = HttpGet(broker_->metrics_port(), "/metrics");
+    const size_t at = text.find("\n" + name + " ");
+    return at == std::string::npos
+               ? -1
+               : std::stoi(text.substr(at + name.size() + 2));
+  };
+  const std::string open = "latchkey_connections{port=\"node\"}";
+  const auto refused = [](const std::string& limit, const std::string& port) {
+    return fmt::format(
+        "latchkey_connections_refused_total{{limit=\"{}\",port=\"{}\"}}", limit,
+        port);
+  };
+  IdleConnections flood;
+  flood.Open(broker_->node_port(), "127.0.0.2", kFiles);
+  EXPECT_TRUE(WaitUntil(
+      [&] { return metric(refused("peer", "node")) == kFiles - kOfPeer; }));
+  // Nobody else is concerned.
+  const auto neighbour = NewMachine("worker-neighbour");
+  neighbour->machine.UseTicket(pki_, broker_->node_endpoint(),
+                               neighbour->ticket);
+  ExpectJoins(*neighbour, neighbour->machine.Join());
+  EXPECT_TRUE(WaitUntil([&] { return metric(open) <= kOfPeer; }));
+
+  // One is put in the place of each that ends because it says nothing.
+  int turn = 0;
+  const auto fill = [&] {
+    flood.Open(broker_->node_port(), fmt::format("127.0.0.{}", 3 + turn++ % 60),
+               1);
+    return metric(open) == kOfPort;
+  };
+  EXPECT_TRUE(WaitUntil(fill));
+  const auto newcomer = NewMachine("worker-newcomer");
+  newcomer->machine.UseTicket(pki_, broker_->node_endpoint(), newcomer->ticket);
+  const auto join = newcomer->machine.StartJoin();
+  ASSERT_THAT(join, IsOk());
+  EXPECT_TRUE(WaitUntil([&] {
+    fill();
+    return ReadFile(newcomer->machine.dir().File("join.log")).find("retry") !=
+               std::string::npos ||
+           // It slipped in as many ended at once.
+           (*join)->AwaitExit(absl::ZeroDuration()).has_value();
+  }));
+  const ProgramResult issued = Issue("worker-issued", "10s");
+  EXPECT_EQ(issued.exit_code, 0) << issued.err;
+
+  flood.Close();
+  EXPECT_EQ((*join)->AwaitExit(absl::Seconds(60)), 0);
+  EXPECT_TRUE(broker_->Running());
+  EXPECT_GT(metric(refused("port", "node")), 0);
+  EXPECT_EQ(metric(refused("peer", "provisioner")), -1);
+  EXPECT_EQ(metric(refused("port", "provisioner")), -1);
+  // Lines every ten seconds, and not for each.
+  const std::string log = broker_->Log();
+  int lines = 0;
+  for (size_t at = log.find("connections refused"); at != std::string::npos;
+       at = log.find("connections refused", at + 1)) {
+    ++lines;
+  }
+  EXPECT_GE(lines, 2);
+  EXPECT_LE(lines, 40);
 }
 
 TEST_F(BrokerExhaustionTest, AConfigurationThatCannotBeReadLeavesThePolicy) {
