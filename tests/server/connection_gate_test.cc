@@ -147,6 +147,16 @@ class DescriptorLimit {
 
 int LowestFree() { return OwnedFd(open("/dev/null", O_RDONLY)).get(); }
 
+// Of this process, without opening one.
+int CountOpenFiles() {
+  constexpr int kMost = 1024;
+  int count = 0;
+  for (int fd = 0; fd < kMost; ++fd) {
+    if (fcntl(fd, F_GETFD) >= 0) ++count;
+  }
+  return count;
+}
+
 int OptionOf(int fd, int level, int option) {
   int value = -1;
   socklen_t size = sizeof(value);
@@ -214,11 +224,14 @@ TEST(ConnectionGateTest, WithoutAnyDescriptorNewcomersWaitUntilThereAreSome) {
   const std::vector<Client> clients(3);
   const Client first;
   ASSERT_TRUE(first.GetsIn(host.port()));
+  const int files = CountOpenFiles();
   {
     const DescriptorLimit none(0);
     for (const Client& client : clients) {
       EXPECT_TRUE(client.Connect(host.port()));
     }
+    // It has tried, with the descriptor that it keeps for this too.
+    EXPECT_TRUE(WaitUntil([&] { return CountOpenFiles() == files - 1; }));
     EXPECT_EQ(host.Taken(), 1U);
   }
   for (const Client& client : clients) EXPECT_TRUE(client.IsGreeted());
