@@ -3,10 +3,9 @@
 #ifndef LATCHKEY_SERVER_OPEN_CONNECTIONS_H_
 #define LATCHKEY_SERVER_OPEN_CONNECTIONS_H_
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -43,7 +42,7 @@ class OpenConnections {
   using Peers = std::unordered_map<std::string, size_t>;
   // At the index that is its descriptor.
   struct Connection {
-    ino_t inode = 0;
+    uint64_t inode = 0;
     Peers::value_type* peer = nullptr;  // null: none is counted
   };
   Verdict Judge(const std::string& peer) const;
