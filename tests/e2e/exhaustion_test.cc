@@ -16,7 +16,6 @@
 #include <utility>
 #include <vector>
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <netinet/in.h>
@@ -25,6 +24,7 @@
 #include "tests/e2e/dev_process.h"
 #include "tests/e2e/join_test.h"
 #include "tests/testing/http_get.h"
+#include "tests/testing/ipv4_address.h"
 #include "tests/testing/left_out.h"
 #include "tests/testing/wait_until.h"
 
@@ -407,8 +407,8 @@ class IdleConnections {
   void Open(int port, const std::string& from, int count) {
     for (int i = 0; i < count; ++i) {
       const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-      const sockaddr_in own = Address(from, 0);
-      const sockaddr_in there = Address("127.0.0.1", port);
+      const sockaddr_in own = Ipv4Address(from, 0);
+      const sockaddr_in there = Ipv4Address("127.0.0.1", port);
       EXPECT_EQ(bind(fd, reinterpret_cast<const sockaddr*>(&own), sizeof(own)),
                 0);
       EXPECT_EQ(
@@ -420,13 +420,6 @@ class IdleConnections {
   void Close() { sockets_.clear(); }
 
  private:
-  static sockaddr_in Address(const std::string& address, int port) {
-    sockaddr_in result = {};
-    result.sin_family = AF_INET;
-    result.sin_port = htons(static_cast<in_port_t>(port));
-    inet_pton(AF_INET, address.c_str(), &result.sin_addr);
-    return result;
-  }
   std::vector<latchkey::OwnedFd> sockets_;
 };
 

@@ -34,14 +34,7 @@ class BytesTest : public ControlPlaneTest {
     latchkey::HttpRequest request;
     request.target = path;
     request.headers = {{"accept", latchkey::kProtobufContentType}};
-    const auto response = http_->Send(request);
-    EXPECT_THAT(response, IsOk());
-    if (!response.ok()) return "";
-    const auto envelope = latchkey::OpenEnvelope(response->body);
-    EXPECT_THAT(envelope, IsOk());
-    if (!envelope.ok()) return "";
-    EXPECT_EQ(envelope->kind, kind);
-    return std::string(envelope->raw);
+    return RawAnswer(request, kind);
   }
 
   // The server's whole answer to a watch that lasts a second.
@@ -67,14 +60,7 @@ class BytesTest : public ControlPlaneTest {
                        {"content-type", latchkey::kProtobufContentType}};
     request.body =
         latchkey::WrapObject(resource.api_version, resource.kind, review);
-    const auto response = http_->Send(request);
-    EXPECT_THAT(response, IsOk());
-    if (!response.ok()) return "";
-    const auto envelope = latchkey::OpenEnvelope(response->body);
-    EXPECT_THAT(envelope, IsOk());
-    if (!envelope.ok()) return "";
-    EXPECT_EQ(envelope->kind, resource.kind);
-    return std::string(envelope->raw);
+    return RawAnswer(request, resource.kind);
   }
 
   // Decodes what is at `path` as a Message and expects its bytes back.
@@ -95,6 +81,18 @@ class BytesTest : public ControlPlaneTest {
   KubernetesClient& client() { return *client_; }
 
  private:
+  std::string RawAnswer(const latchkey::HttpRequest& request,
+                        std::string_view kind) {
+    const auto response = http_->Send(request);
+    EXPECT_THAT(response, IsOk());
+    if (!response.ok()) return "";
+    const auto envelope = latchkey::OpenEnvelope(response->body);
+    EXPECT_THAT(envelope, IsOk());
+    if (!envelope.ok()) return "";
+    EXPECT_EQ(envelope->kind, kind);
+    return std::string(envelope->raw);
+  }
+
   std::shared_ptr<latchkey::HttpClient> http_;
   std::unique_ptr<KubernetesClient> client_;
 };

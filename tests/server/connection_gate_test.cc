@@ -12,18 +12,19 @@
 #include <utility>
 #include <vector>
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "tests/testing/ipv4_address.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/wait_until.h"
 
 namespace latchkey {
 namespace {
 
+using latchkey_testing::Ipv4Address;
 using latchkey_testing::IsOk;
 using latchkey_testing::StatusIs;
 using latchkey_testing::WaitUntil;
@@ -85,7 +86,7 @@ class Client {
  public:
   explicit Client(const std::string& from = "127.0.0.1")
       : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    const sockaddr_in own = Address(from, 0);
+    const sockaddr_in own = Ipv4Address(from, 0);
     EXPECT_EQ(bind(socket_.get(), reinterpret_cast<const sockaddr*>(&own),
                    sizeof(own)),
               0);
@@ -94,7 +95,7 @@ class Client {
                sizeof(patience));
   }
   bool Connect(int port) const {
-    const sockaddr_in there = Address("127.0.0.1", port);
+    const sockaddr_in there = Ipv4Address("127.0.0.1", port);
     return connect(socket_.get(), reinterpret_cast<const sockaddr*>(&there),
                    sizeof(there)) == 0;
   }
@@ -106,14 +107,6 @@ class Client {
   bool GetsIn(int port) const { return Connect(port) && IsGreeted(); }
 
  private:
-  static sockaddr_in Address(const std::string& address, int port) {
-    sockaddr_in result = {};
-    result.sin_family = AF_INET;
-    result.sin_port = htons(static_cast<in_port_t>(port));
-    inet_pton(AF_INET, address.c_str(), &result.sin_addr);
-    return result;
-  }
-
   OwnedFd socket_;
 };
 

@@ -16,6 +16,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "tests/testing/ipv4_address.h"
+
 namespace latchkey_testing {
 namespace {
 
@@ -40,13 +42,7 @@ constexpr auto kChances = std::to_array<std::pair<ConnectionFate, int>>({
     {ConnectionFate::kSilent, 5},
 });
 
-sockaddr_in Loopback(int port) {
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
+sockaddr_in Loopback(int port) { return Ipv4Address("127.0.0.1", port); }
 
 int NewSocket() { return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); }
 

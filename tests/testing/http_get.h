@@ -7,11 +7,9 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include <cstdint>
 #include <string>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include "tests/testing/ipv4_address.h"
 
 namespace latchkey_testing {
 
@@ -22,10 +20,7 @@ inline std::string HttpExchange(int port, const std::string& request) {
   if (fd < 0) return "";
   const timeval patience = {.tv_sec = 20, .tv_usec = 0};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const sockaddr_in address = Ipv4Address("127.0.0.1", port);
   std::string answer;
   if (connect(fd, reinterpret_cast<const sockaddr*>(&address),
               sizeof(address)) == 0) {
