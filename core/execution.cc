@@ -13,6 +13,7 @@ thread_local constinit Execution* Execution::current_ = nullptr;
 absl::Time ExecutionNow() {
   Execution* const execution = Execution::Current();
   if (execution != nullptr) return execution->Now();
+  // BOOTTIME also counts while the machine is suspended.
   timespec since_boot = {};
   clock_gettime(CLOCK_BOOTTIME, &since_boot);
   return absl::TimeFromTimespec(since_boot);

@@ -55,7 +55,10 @@ ClusterEndpoints ClusterFiles::Current() {
   const MutexLock lock(mutex_);
   const absl::Time now = clock_.Now();
   // A clock that was set back must not keep us from looking.
-  if (now - looked_ >= kLookInterval || now < looked_) Look();
+  if (now - looked_ >= kLookInterval || now < looked_) {
+    looked_ = now;
+    Look();
+  }
   return {.api_servers = api_servers_.empty()
                              ? std::vector<std::string>{own_->server()}
                              : api_servers_,
@@ -64,14 +67,12 @@ ClusterEndpoints ClusterFiles::Current() {
 }
 
 absl::StatusOr<std::string> ClusterFiles::ReadAuthorities() {
-  looked_ = clock_.Now();
   if (ca_file_.empty()) return own_->certificate_authorities();
   files_.Note(ca_file_);  // before it is read: a change meanwhile is noticed
   return ReadFileBounded(ca_file_, Certificate::kMaxPemBytes);
 }
 
 void ClusterFiles::Look() {
-  looked_ = clock_.Now();
   if (!ca_file_.empty() && !files_.AnyChanged()) return;
   absl::StatusOr<std::string> read = ReadAuthorities();
   absl::Status usable = read.status();

@@ -88,18 +88,18 @@ ReflectorHandler<JoinController::Csr> JoinController::CsrHandler() {
 
 ReflectorHandler<kubernetes::Secret> JoinController::RecordHandler() {
   using kubernetes::Secret;
-  return {.on_list =
-              [this](std::vector<Secret> all, const std::string& version) {
-                OnRecordList(std::move(all), version);
-              },
-          .on_change = [this](Secret secret) { OnRecord(std::move(secret)); },
-          .on_delete =
-              [this](Secret secret) { OnRecordDeleted(std::move(secret)); },
-          .on_bookmark =
-              [this](const std::string& version) {
-                events_.PassedBy(EventSource::kRecords, version);
-              },
-          .on_fresh = [this](bool fresh) { index_.SetFresh(fresh); }};
+  return {
+      .on_list =
+          [this](const std::vector<Secret>& all, const std::string& version) {
+            OnRecordList(all, version);
+          },
+      .on_change = [this](const Secret& secret) { OnRecord(secret); },
+      .on_delete = [this](const Secret& secret) { OnRecordDeleted(secret); },
+      .on_bookmark =
+          [this](const std::string& version) {
+            events_.PassedBy(EventSource::kRecords, version);
+          },
+      .on_fresh = [this](bool fresh) { index_.SetFresh(fresh); }};
 }
 
 void JoinController::OnCsrList(std::vector<Csr> csrs) {
@@ -152,8 +152,9 @@ void JoinController::OnCsrDeleted(const Csr& csr) {
   upkeep_pool_.Add(ItemOf(*id));
 }
 
-void JoinController::OnRecordList(std::vector<kubernetes::Secret> secrets,
-                                  const std::string& version) {
+void JoinController::OnRecordList(
+    const std::vector<kubernetes::Secret>& secrets,
+    const std::string& version) {
   std::vector<StoredToken> tokens;
   tokens.reserve(secrets.size());
   for (const kubernetes::Secret& secret : secrets) {
@@ -165,7 +166,7 @@ void JoinController::OnRecordList(std::vector<kubernetes::Secret> secrets,
   for (const StoredToken& token : tokens) Schedule(token.record, false);
 }
 
-void JoinController::OnRecord(kubernetes::Secret secret) {
+void JoinController::OnRecord(const kubernetes::Secret& secret) {
   const std::string version = secret.metadata().resource_version();
   const auto token = ReadRecord(secret);
   if (!token.has_value()) {
@@ -177,7 +178,7 @@ void JoinController::OnRecord(kubernetes::Secret secret) {
   Schedule(token->record, true);
 }
 
-void JoinController::OnRecordDeleted(kubernetes::Secret secret) {
+void JoinController::OnRecordDeleted(const kubernetes::Secret& secret) {
   const std::string version = secret.metadata().resource_version();
   // Tend() finds a removed record gone when its time comes.
   const auto token = ReadRecord(secret);

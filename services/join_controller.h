@@ -60,10 +60,10 @@ class JoinController {
   void OnCsrList(std::vector<Csr> csrs);
   void OnCsr(Csr csr);
   void OnCsrDeleted(const Csr& csr);
-  void OnRecordList(std::vector<kubernetes::Secret> secrets,
+  void OnRecordList(const std::vector<kubernetes::Secret>& secrets,
                     const std::string& version);
-  void OnRecord(kubernetes::Secret secret);
-  void OnRecordDeleted(kubernetes::Secret secret);
+  void OnRecord(const kubernetes::Secret& secret);
+  void OnRecordDeleted(const kubernetes::Secret& secret);
   // Has the token looked at when there is something to do. `news`: it has
   // changed just now. Else it was there before.
   void Schedule(const TokenRecord& record, bool news);

@@ -66,9 +66,10 @@ std::string PercentEncode(std::string_view text) {
   return encoded;
 }
 
-absl::StatusOr<std::string> CollectionPath(const Resource& resource,
-                                           std::string_view name_space) {
-  LATCHKEY_RETURN_IF_ERROR(CheckCollectionPath(resource, name_space));
+namespace {
+
+// Of a collection that was checked.
+std::string PathOf(const Resource& resource, std::string_view name_space) {
   const std::string_view root =
       resource.api_version.find('/') == std::string_view::npos ? "api" : "apis";
   std::string path = fmt::format("/{}/{}", root, resource.api_version);
@@ -77,12 +78,19 @@ absl::StatusOr<std::string> CollectionPath(const Resource& resource,
   return path;
 }
 
+}  // namespace
+
+absl::StatusOr<std::string> CollectionPath(const Resource& resource,
+                                           std::string_view name_space) {
+  LATCHKEY_RETURN_IF_ERROR(CheckCollectionPath(resource, name_space));
+  return PathOf(resource, name_space);
+}
+
 absl::StatusOr<std::string> ObjectPath(const Resource& resource,
                                        const ObjectName& name,
                                        std::string_view subresource) {
   LATCHKEY_RETURN_IF_ERROR(CheckObjectPath(resource, name, subresource));
-  LATCHKEY_ASSIGN_OR_RETURN(std::string path,
-                            CollectionPath(resource, name.name_space));
+  std::string path = PathOf(resource, name.name_space);
   path += "/" + PercentEncode(name.name);
   if (!subresource.empty()) path += "/" + PercentEncode(subresource);
   return path;

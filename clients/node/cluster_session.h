@@ -41,8 +41,8 @@ class ClusterSession {
                  const KubernetesClientFactory& factory, Pace& pace);
 
   // The client of the API server that is asked now; to be got for each call.
-  // kPermissionDenied if the
-  // grant's cluster cannot be used at all; other errors are the machine's own.
+  // kPermissionDenied if the grant's cluster cannot be used at all; other
+  // errors are the machine's own.
   absl::StatusOr<KubernetesClient*> Client();
   const std::string& api_server() const;
 

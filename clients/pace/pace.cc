@@ -1,22 +1,18 @@
 #include "clients/pace/pace.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <string>
 
 #include <absl/time/clock.h>
 
+#include "core/execution.h"
 #include "crypto/random.h"
 
 namespace latchkey {
 
 absl::Duration SystemPace::Elapsed() const {
-  // BOOTTIME also counts while the machine is suspended.
-  timespec now = {};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return absl::DurationFromTimespec(now);
+  return ExecutionNow() - absl::UnixEpoch();
 }
 
 void SystemPace::Sleep(absl::Duration duration) { absl::SleepFor(duration); }
