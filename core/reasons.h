@@ -18,6 +18,7 @@ inline constexpr std::string_view kRequestIdReused = "REQUEST_ID_REUSED";
 inline constexpr std::string_view kQuotaOutstanding = "QUOTA_OUTSTANDING";
 inline constexpr std::string_view kTooManyWatches = "TOO_MANY_WATCHES";
 inline constexpr std::string_view kBrokerStopping = "BROKER_STOPPING";
+inline constexpr std::string_view kCallerGone = "CALLER_GONE";
 inline constexpr std::string_view kOverloaded = "OVERLOADED";
 inline constexpr std::string_view kRateLimited = "RATE_LIMITED";
 inline constexpr std::string_view kClusterUnavailable = "CLUSTER_UNAVAILABLE";

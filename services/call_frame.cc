@@ -103,15 +103,14 @@ CallFrame::~CallFrame() = default;
 grpc::ServerUnaryReactor* CallFrame::Unary(grpc::CallbackServerContext& context,
                                            Rpc rpc, Body body, int items) {
   grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
-  Begin(std::make_shared<InHand>(InHand{
-      .rpc = DeclarationOf(rpc),
-      .context = context,
-      .body = std::move(body),
-      .items = items,
-      .finish = [reactor](const absl::Status& status) {
-        reactor->Finish(absl::IsCancelled(status) ? grpc::Status::CANCELLED
-                                                  : ToGrpcStatus(status));
-      }}));
+  Begin(std::make_shared<InHand>(
+      InHand{.rpc = DeclarationOf(rpc),
+             .context = context,
+             .body = std::move(body),
+             .items = items,
+             .finish = [reactor](const absl::Status& status) {
+               reactor->Finish(ToGrpcStatus(status));
+             }}));
   return reactor;
 }
 
@@ -124,9 +123,7 @@ void CallFrame::Stream(grpc::CallbackServerContext& context, Rpc rpc,
       .body = std::move(start),
       .items = 1,
       .finish = [refuse = std::move(refuse)](const absl::Status& status) {
-        if (status.ok()) return;
-        refuse(absl::IsCancelled(status) ? grpc::Status::CANCELLED
-                                         : ToGrpcStatus(status));
+        if (!status.ok()) refuse(ToGrpcStatus(status));
       }}));
 }
 
@@ -201,7 +198,7 @@ void CallFrame::Refuse(const CallPtr& call, const absl::Status& status) {
 
 void CallFrame::Run(const CallPtr& call) {
   if (call->context.IsCancelled()) {
-    End(call, absl::CancelledError("the client gave up"));
+    End(call, CallerGone());
     return;
   }
   if (const absl::Status ready = audit_.Ready(); !ready.ok()) {

@@ -103,6 +103,11 @@ absl::Status PublicStatus(const absl::Status& status) {
   return PublicForm(status);
 }
 
+absl::Status CallerGone() {
+  return Refuse(absl::StatusCode::kCancelled, reason::kCallerGone,
+                "the caller gave up");
+}
+
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   const absl::Status shown = PublicStatus(status);

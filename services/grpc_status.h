@@ -23,6 +23,9 @@ grpc::Status ToGrpcStatus(const absl::Status& status);
 // other error as said above, and the details go to the log.
 absl::Status PublicStatus(const absl::Status& status);
 
+// CALLER_GONE (kCancelled): nobody is there any more to be answered.
+absl::Status CallerGone();
+
 }  // namespace latchkey
 
 #endif  // LATCHKEY_SERVICES_GRPC_STATUS_H_

@@ -153,11 +153,11 @@ class TokenWatches::Stream final : public WatchReactor,
     {
       const MutexLock lock(mutex_);
       writing_ = false;
-      if (!ok && !end_.has_value()) end_ = absl::CancelledError("gone");
+      if (!ok && !end_.has_value()) end_ = CallerGone();
     }
     Pump();
   }
-  void OnCancel() override { End(absl::CancelledError("gone")); }
+  void OnCancel() override { End(CallerGone()); }
   void OnDone() override {
     const StreamPtr last = std::move(self_);  // may be the last to hold it
     bool entered = false;

@@ -52,7 +52,7 @@ class TokenWatches {
   //   INVALID_FIELD (kInvalidArgument), TOO_MANY_WATCHES (kResourceExhausted)
   //   POLICY_DENIED (kPermissionDenied) if no rule is for the caller
   //   BROKER_STOPPING (kUnavailable) after Stop()
-  //   kCancelled if the caller is gone already
+  //   CALLER_GONE (kCancelled) if the caller is gone already
   // Once begun, it ends when the caller cancels it, at Stop(), and with
   // POLICY_DENIED when no rule is for the caller any more: what it may see is
   // judged by the policy as it is at each event. Events and cursors are those

@@ -8,6 +8,7 @@
 
 #include <absl/time/clock.h>
 
+#include "services/grpc_status.h"
 #include "tests/services/call_frame_fixture.h"
 #include "tests/testing/wait_until.h"
 
@@ -249,6 +250,7 @@ class OtherCalls final : public latchkey::v1::TokenBroker::CallbackService {
           if (request->cursor() == "busy") {
             return absl::ResourceExhaustedError("429");
           }
+          if (request->cursor() == "gone") return latchkey::CallerGone();
           if (request->cursor() == "bad") {
             return latchkey::Refuse(absl::StatusCode::kInvalidArgument,
                                     latchkey::reason::kInvalidField, "cursor",
@@ -336,6 +338,13 @@ TEST_F(OtherCallsTest, AClusterWithTooMuchToDoIsNoDenial) {
   EXPECT_THAT(latchkey::FromGrpcStatus(Watch("a", "busy", answer)),
               ReasonIs(latchkey::reason::kOverloaded));
   EXPECT_THAT(audit_.Summary(), ElementsAre("WatchTokens failed OVERLOADED"));
+}
+
+TEST_F(OtherCallsTest, ACallerWhoIsGoneIsNoFailureOfTheCluster) {
+  std::string answer;
+  EXPECT_EQ(Watch("a", "gone", answer).error_code(),
+            grpc::StatusCode::CANCELLED);
+  EXPECT_THAT(audit_.Summary(), ElementsAre("WatchTokens failed CALLER_GONE"));
 }
 
 TEST_F(OtherCallsTest, AStreamIsAdmittedAndRecordedLikeACall) {
