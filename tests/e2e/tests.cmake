@@ -11,10 +11,10 @@ latchkey_program(latchkeyd-with-faults
 add_dependencies(latchkey_join_testing
   latchkeyd latchkeyd-with-faults latchkeyctl latchkey-join)
 
-foreach(name audit chaos demo join refusals races faults killed_join kubelet
-             secrets)
+foreach(name audit chaos demo fairness join refusals races faults killed_join
+             kubelet secrets)
   latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e TIMEOUT 600
-    DEPS latchkey::join_testing)
+    DEPS latchkey::join_testing fmt::fmt)
 endforeach()
 foreach(name expiry token_verbs)
   latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e WAITS TIMEOUT 600
