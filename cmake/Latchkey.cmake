@@ -1,4 +1,6 @@
 include(GoogleTest)
+# Test programs are many and large, and it takes a fraction of the time.
+find_program(MOLD mold)
 
 # latchkey_library(<name> SOURCES... DEPS... [PRIVATE_DEPS...])
 #
@@ -44,6 +46,9 @@ function(latchkey_test source)
   add_executable(${target} ${source} ${ARG_SOURCES})
   target_link_libraries(${target} PRIVATE ${ARG_DEPS} latchkey::testing
                         GTest::gmock_main latchkey_warnings)
+  if(MOLD)
+    target_link_options(${target} PRIVATE -fuse-ld=mold)
+  endif()
   if(ARG_LABEL STREQUAL "e2e")
     add_test(NAME ${target} COMMAND ${target})
     set_tests_properties(${target} PROPERTIES LABELS e2e COST -1

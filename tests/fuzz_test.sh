@@ -1,7 +1,7 @@
 #!/bin/sh
 # Usage: fuzz_test.sh ROOT
 #
-# Runs each fuzz target for a short while, $LATCHKEY_FUZZ_SECONDS (16), from its
+# Runs each fuzz target for a minute, or $LATCHKEY_FUZZ_SECONDS, from its
 # corpus, and always the same way, so that a change is judged by what it changed;
 # $LATCHKEY_FUZZ_SEED chooses another. $LATCHKEY_FUZZ_DIR has the targets (preset
 # fuzz); without it there is nothing to run.
@@ -31,7 +31,7 @@ name=$(basename "$seeds")
 found=$LATCHKEY_FUZZ_FOUND/$name
 mkdir "$found"
 if "$LATCHKEY_FUZZ_DIR/${name}_fuzz" -seed="${LATCHKEY_FUZZ_SEED:-1}" \
-  -max_total_time="${LATCHKEY_FUZZ_SECONDS:-16}" -timeout=10 -rss_limit_mb=1024 \
+  -max_total_time="${LATCHKEY_FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=1024 \
   -artifact_prefix="$found." "$found" "$seeds" >"$found.log" 2>&1; then
   echo "$name: $(tail -n 1 "$found.log")"
   exit 0

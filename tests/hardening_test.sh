@@ -1,12 +1,18 @@
 #!/bin/sh
-# Usage: hardening_test.sh BINDIR CXX plain|fortified
+# Usage: hardening_test.sh BINDIR|release CXX plain|fortified
 #
-# Reads the programs in BINDIR and checks that they were built as
+# Reads the programs in BINDIR, or in $LATCHKEY_RELEASE_DIR, and checks that they were built as
 # cmake/Hardening.cmake says; "fortified" builds are those with an optimiser.
 # First it builds small programs with CXX, each without one of the properties, and
 # sees that the check refuses each of them: a check that cannot fail shows nothing.
 set -u
 bin=${1:?the folder of the programs}
+if [ "$bin" = release ]; then
+  . "$(dirname "$0")/left_out.sh"
+  [ -n "${LATCHKEY_RELEASE_DIR:-}" ] ||
+    left_out "no LATCHKEY_RELEASE_DIR; ./latchkey test builds the programs"
+  bin=$LATCHKEY_RELEASE_DIR
+fi
 cxx=${2:?the compiler}
 fortified=${3:-plain}
 tmp=$(mktemp -d) || exit 2

@@ -4,7 +4,7 @@ add_test(NAME simulation_test
 add_test(NAME simulation_repeats_test
          COMMAND ${CMAKE_CURRENT_LIST_DIR}/repeats_test.sh)
 set_tests_properties(simulation_test simulation_repeats_test PROPERTIES
-                     LABELS simulation SKIP_RETURN_CODE 77 TIMEOUT 600)
+                     LABELS simulation SKIP_RETURN_CODE 77 TIMEOUT 1500)
 # Alone: it takes every processor.
 set_tests_properties(simulation_test PROPERTIES RUN_SERIAL ON)
 add_test(NAME simulation_mutants_test
