@@ -78,9 +78,9 @@ struct Broker::Parts {
         token_broker({.token_group = config.token_group,
                       .join_window = config.join_window},
                      store, policy, misuse, index, clock),
-        administration(client, store, policy, clock),
         approver({.token_group = config.token_group, .metrics = metrics.get()},
                  client, store, misuse, *audit, clock),
+        administration(client, store, approver, policy, clock),
         upkeep({.fetch_grace = config.fetch_grace}, client, store, *audit,
                clock),
         events({}, http_client),
@@ -158,8 +158,8 @@ struct Broker::Parts {
   MisuseGuard misuse;
   RecordIndex index;
   TokenBroker token_broker;
-  TokenAdministration administration;
   CsrApprover approver;
+  TokenAdministration administration;
   TokenUpkeep upkeep;
   TokenEvents events;
   TokenWatches watches;

@@ -21,6 +21,9 @@ namespace {
 
 using kubernetes::CertificateSigningRequest;
 
+// Tries to decide one CSR before somebody who waits is told to come again.
+constexpr int kMaxTries = 3;
+
 // A refusal is a decision about the CSR; any other error is about the cluster.
 bool IsRefusal(const absl::Status& status) { return !ReasonOf(status).empty(); }
 
@@ -66,6 +69,24 @@ WorkResult CsrApprover::Decide(const CertificateSigningRequest& csr,
       return Conclude(csr, *id, verdict, seen);
   }
   return WorkResult::Done();
+}
+
+absl::Status CsrApprover::CutOff(const Reservation& reservation) {
+  for (int tries = 0; tries < kMaxTries; ++tries) {
+    const absl::StatusOr<CertificateSigningRequest> csr =
+        client_.Get<CertificateSigningRequest>({"", reservation.csr_name});
+    if (absl::IsNotFound(csr.status())) return absl::OkStatus();
+    LATCHKEY_RETURN_IF_ERROR(csr.status());
+    if (csr->metadata().uid() != reservation.csr_uid ||
+        StateOf(*csr) != CsrState::kPending) {
+      return absl::OkStatus();
+    }
+    Decide(*csr);  // finds the token revoked
+  }
+  return absl::UnavailableError(
+      fmt::format("the token is revoked, but its CSR {} could not be denied; "
+                  "revoke the token again",
+                  reservation.csr_name));
 }
 
 CsrApprover::Verdict CsrApprover::Judge(const CertificateSigningRequest& csr,

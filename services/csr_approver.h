@@ -62,6 +62,12 @@ class CsrApprover {
   WorkResult Decide(const kubernetes::CertificateSigningRequest& csr,
                     absl::Time seen = absl::InfiniteFuture());
 
+  // The token that `reservation` is of was revoked. Another broker may be about
+  // to approve the CSR that has it, and asserts nothing but that CSR: so it is
+  // denied, unless it is decided or gone. OK: no approval comes after this.
+  // kUnavailable and the client's errors: nobody knows; ask again.
+  absl::Status CutOff(const Reservation& reservation);
+
  private:
   // What to do with a CSR: OK to approve, a refusal to deny it with.
   struct Verdict {

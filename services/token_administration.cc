@@ -213,22 +213,33 @@ absl::StatusOr<StoredToken> TokenAdministration::Change(StoredToken token,
   return changed;
 }
 
+absl::StatusOr<StoredToken> TokenAdministration::CutOff(
+    StoredToken token, const Revocation& revocation) {
+  const SecretString stand_in = RandomBase36(BootstrapToken::kSecretLength);
+  LATCHKEY_ASSIGN_OR_RETURN(
+      StoredToken revoked,
+      Change(std::move(token), [&](const TokenRecord& record) {
+        return latchkey::Revoke(record, revocation, stand_in);
+      }));
+  if (const auto& reservation = revoked.record.reservation) {
+    LATCHKEY_RETURN_IF_ERROR(approver_.CutOff(*reservation));
+  }
+  return revoked;
+}
+
 absl::StatusOr<StoredToken> TokenAdministration::Revoke(
     const Identity& caller, std::string_view token_id,
     const RevokeOrder& order) {
   LATCHKEY_RETURN_IF_ERROR(ValidateReason(order.why));
   LATCHKEY_ASSIGN_OR_RETURN(StoredToken token, FindFor(caller, token_id));
   const Revocation revocation = RevocationBy(caller, order, clock_.Now());
-  const SecretString stand_in = RandomBase36(BootstrapToken::kSecretLength);
-  const auto revoke = [&](const TokenRecord& record) {
-    return latchkey::Revoke(record, revocation, stand_in);
-  };
   if (order.validate_only) {
-    LATCHKEY_RETURN_IF_ERROR(revoke(token.record).status());
+    LATCHKEY_RETURN_IF_ERROR(
+        latchkey::Revoke(token.record, revocation, SecretString()).status());
     return token;
   }
   LATCHKEY_ASSIGN_OR_RETURN(StoredToken revoked,
-                            Change(std::move(token), revoke));
+                            CutOff(std::move(token), revocation));
   if (revoked.record.revocation == revocation) {  // else somebody was faster
     LogEvent(LogLevel::kInfo, "token revoked",
              {{"token", revoked.record.id.text()},
@@ -268,11 +279,7 @@ void TokenAdministration::RevokeEach(std::vector<StoredToken> tokens,
       break;
     }
     const TokenId id = token.record.id;
-    const SecretString stand_in = RandomBase36(BootstrapToken::kSecretLength);
-    absl::StatusOr<StoredToken> one =
-        Change(std::move(token), [&](const TokenRecord& record) {
-          return latchkey::Revoke(record, revocation, stand_in);
-        });
+    absl::StatusOr<StoredToken> one = CutOff(std::move(token), revocation);
     if (one.ok()) {
       revoked.tokens.push_back(*std::move(one));
       continue;

@@ -19,6 +19,7 @@
 #include "core/clock.h"
 #include "policy/identity.h"
 #include "policy/live_policy.h"
+#include "services/csr_approver.h"
 #include "services/token_lineage.h"
 #include "storage/advance.h"
 #include "storage/token_store.h"
@@ -74,8 +75,13 @@ class TokenAdministration {
 
   // All must outlive this.
   TokenAdministration(KubernetesClient& client, TokenStore& store,
-                      const LivePolicy& policy, const Clock& clock)
-      : client_(client), store_(store), policy_(policy), clock_(clock) {}
+                      CsrApprover& approver, const LivePolicy& policy,
+                      const Clock& clock)
+      : client_(client),
+        store_(store),
+        approver_(approver),
+        policy_(policy),
+        clock_(clock) {}
 
   absl::StatusOr<StoredToken> Get(const Identity& caller,
                                   std::string_view token_id);
@@ -91,17 +97,22 @@ class TokenAdministration {
   absl::StatusOr<ListedTokens> List(const Identity& caller,
                                     const ListRequest& request);
 
-  // Cuts the token off; answers it as it stands then. Nothing to do if it is
-  // revoked. INVALID_FIELD: the reason. TOKEN_SPENT (kFailedPrecondition).
+  // Cuts the token off; answers it as it stands then. No CSR is approved with
+  // it after the answer: the one that has it is denied, unless it was approved
+  // before; then the answer names it. Nothing to write if it is revoked.
+  // INVALID_FIELD: the reason. TOKEN_SPENT (kFailedPrecondition). Any other
+  // error: the token may be revoked, and its CSR not denied.
   absl::StatusOr<StoredToken> Revoke(const Identity& caller,
                                      std::string_view token_id,
                                      const RevokeOrder& order);
 
   // The same for all that the caller reaches and the filter selects and that
   // are neither spent nor revoked, up to kMaxRevoked. What cannot be revoked
-  // is named, and keeps none of the others. But where that is the cluster's
-  // fault, which would be asked as much again for each of the others, or once
-  // `given_up` answers true, the others are left: there are more.
+  // is named, and keeps none of the others; what was revoked, but whose CSR
+  // could not be denied, is among it, and is to be revoked by its id. But where
+  // that is the cluster's fault, which would be asked as much again for each of
+  // the others, or once `given_up` answers true, the others are left: there are
+  // more.
   absl::StatusOr<RevokedTokens> RevokeAll(
       const Identity& caller, const TokenFilter& filter,
       const RevokeOrder& order,
@@ -129,6 +140,9 @@ class TokenAdministration {
                                       std::string_view token_id);
   // Takes the token along one arrow.
   absl::StatusOr<StoredToken> Change(StoredToken token, const Arrow& arrow);
+  // Takes the token along Revoke, and then its CSR.
+  absl::StatusOr<StoredToken> CutOff(StoredToken token,
+                                     const Revocation& revocation);
   absl::Status CheckExtension(const TokenRecord& record,
                               absl::Time expire_time) const;
   absl::StatusOr<std::vector<StoredToken>> LiveTokens(
@@ -139,6 +153,7 @@ class TokenAdministration {
 
   KubernetesClient& client_;
   TokenStore& store_;
+  CsrApprover& approver_;
   const LivePolicy& policy_;
   const Clock& clock_;
 };

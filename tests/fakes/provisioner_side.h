@@ -8,13 +8,16 @@
 
 #include "services/call_frame.h"
 #include "services/cluster_endpoints.h"
+#include "services/csr_approver.h"
 #include "services/fair_queue.h"
+#include "services/misuse.h"
 #include "services/token_administration.h"
 #include "services/token_broker.h"
 #include "services/token_broker_service.h"
 #include "services/token_events.h"
 #include "services/watch_tokens_call.h"
 #include "tests/fakes/fake_kubernetes_client.h"
+#include "tests/fakes/recording_audit_log.h"
 
 namespace latchkey_testing {
 
@@ -26,7 +29,9 @@ class ProvisionerSide {
                   latchkey::ClusterSource cluster, latchkey::CallFrame& frame,
                   const latchkey::Clock& clock)
       : api_(clock),
-        administration_(api_, store, policy, clock),
+        misuse_(store, policy, audit_, clock),
+        approver_({}, api_, store, misuse_, audit_, clock),
+        administration_(api_, store, approver_, policy, clock),
         events_({}, api_),
         watches_({}, events_, policy),
         service_(broker, administration_, watches_, std::move(cluster),
@@ -36,6 +41,9 @@ class ProvisionerSide {
 
  private:
   FakeKubernetesClient api_;
+  RecordingAuditLog audit_;
+  latchkey::MisuseGuard misuse_;
+  latchkey::CsrApprover approver_;
   latchkey::TokenAdministration administration_;
   latchkey::TokenEvents events_;
   latchkey::TokenWatches watches_;

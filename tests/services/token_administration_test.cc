@@ -15,6 +15,8 @@
 #include "storage/kubernetes_token_store.h"
 #include "storage/memory_token_store.h"
 #include "tests/fakes/fake_kubernetes_client.h"
+#include "tests/fakes/recording_audit_log.h"
+#include "tests/services/join_fixture.h"
 #include "tests/storage/records.h"
 #include "tests/testing/fake_clock.h"
 #include "tests/testing/status_matchers.h"
@@ -28,8 +30,10 @@ using latchkey_testing::FakeKubernetesClient;
 using latchkey_testing::Id;
 using latchkey_testing::IsOk;
 using latchkey_testing::IssuedRecord;
+using latchkey_testing::JoinFixture;
 using latchkey_testing::Key;
 using latchkey_testing::ReasonIs;
+using latchkey_testing::RecordingAuditLog;
 using latchkey_testing::StatusIs;
 using latchkey_testing::Verb;
 using ::testing::Contains;
@@ -118,7 +122,10 @@ class TokenAdministrationTest : public ::testing::Test {
   FakeKubernetesClient api_{clock_};
   KubernetesTokenStore store_{api_};
   LivePolicy policy_{Policy(Rules())};
-  TokenAdministration tokens_{api_, store_, policy_, clock_};
+  RecordingAuditLog audit_;
+  MisuseGuard misuse_{store_, policy_, audit_, clock_};
+  CsrApprover approver_{{}, api_, store_, misuse_, audit_, clock_};
+  TokenAdministration tokens_{api_, store_, approver_, policy_, clock_};
 };
 
 // Every verb that is told an id.
@@ -342,7 +349,10 @@ TEST(TokenListingTest,
   FakeKubernetesClient api(clock);
   MemoryTokenStore store(clock);
   const LivePolicy policy{Policy(Rules())};
-  TokenAdministration tokens(api, store, policy, clock);
+  RecordingAuditLog audit;
+  MisuseGuard misuse(store, policy, audit, clock);
+  CsrApprover approver({}, api, store, misuse, audit, clock);
+  TokenAdministration tokens(api, store, approver, policy, clock);
   constexpr int kCount = 10'000;
   std::set<std::string> stable;
   for (int i = 0; i < kCount; ++i) {
@@ -634,6 +644,91 @@ TEST_F(TokenAdministrationTest, ALostAnswerToAnExtensionIsSettled) {
   const auto extended = tokens_.Extend(alice_, "aaaaaa", At(5000));
   ASSERT_THAT(extended, IsOk());
   EXPECT_EQ(extended->record.expire_time, At(5000));
+}
+
+// A token whose CSR another broker decides.
+class RevocationRaceTest : public JoinFixture {
+ protected:
+  absl::StatusOr<StoredToken> Revoke() {
+    return tokens_.Revoke(Named("root"), "abc123", {.why = "lost"});
+  }
+
+  LivePolicy rules_{Policy(Rules())};
+  TokenAdministration tokens_{api_, store_, second_approver_, rules_, clock_};
+};
+
+TEST_F(RevocationRaceTest, NoCsrIsApprovedAfterARevocationWasAnswered) {
+  IssueClaimed();
+  const auto csr = PostCsr("csr-1", key_);
+  // The other broker has reserved, and is about to approve.
+  api_.BeforeNext(Verb::kUpdate, 2, [&] {
+    const auto revoked = Revoke();
+    ASSERT_THAT(revoked, IsOk());
+    ASSERT_TRUE(revoked->record.reservation.has_value());
+    EXPECT_EQ(revoked->record.reservation->csr_uid, csr.metadata().uid());
+    EXPECT_EQ(DecisionOn("csr-1"), "Denied TOKEN_REVOKED");
+  });
+  approver_.Decide(csr);
+
+  EXPECT_EQ(State(), TokenState::kRevoked);
+  EXPECT_EQ(DecisionOn("csr-1"), "Denied TOKEN_REVOKED");
+  EXPECT_THAT(audit_.Summary(), Contains("csr.deny denied TOKEN_REVOKED"));
+}
+
+TEST_F(RevocationRaceTest, WhatWasApprovedBeforeIsNamedInTheAnswer) {
+  IssueClaimed();
+  const auto csr = PostCsr("csr-1", key_);
+  approver_.Decide(csr);
+  Sign("csr-1");
+  const auto revoked = Revoke();
+  ASSERT_THAT(revoked, IsOk());
+  EXPECT_EQ(revoked->record.state, TokenState::kRevoked);
+  ASSERT_TRUE(revoked->record.reservation.has_value());
+  EXPECT_EQ(revoked->record.reservation->csr_name, "csr-1");
+  EXPECT_EQ(DecisionOn("csr-1"), "Approved LatchkeyApproved");
+}
+
+TEST_F(RevocationRaceTest, ACsrThatCannotBeDeniedIsNoAnswerUntilItCan) {
+  IssueClaimed();
+  const auto csr = PostCsr("csr-1", key_);
+  api_.BeforeNext(Verb::kUpdate, 2, [&] {
+    audit_.Break(/*says_so=*/false);
+    EXPECT_THAT(Revoke(), StatusIs(absl::StatusCode::kUnavailable));
+    const auto by_filter =
+        tokens_.RevokeAll(Named("root"), {}, {.why = "lost"});
+    ASSERT_THAT(by_filter, IsOk());
+    EXPECT_THAT(by_filter->tokens, SizeIs(0)) << "it is revoked already";
+    audit_.Mend();
+    EXPECT_THAT(Revoke(), IsOk());
+  });
+  approver_.Decide(csr);
+  EXPECT_EQ(DecisionOn("csr-1"), "Denied TOKEN_REVOKED");
+}
+
+TEST_F(RevocationRaceTest, ARevocationByFilterDeniesAsWell) {
+  IssueClaimed();
+  const auto csr = PostCsr("csr-1", key_);
+  api_.BeforeNext(Verb::kUpdate, 2, [&] {
+    const auto revoked = tokens_.RevokeAll(Named("root"), {}, {.why = "lost"});
+    ASSERT_THAT(revoked, IsOk());
+    EXPECT_THAT(revoked->tokens, SizeIs(1));
+  });
+  approver_.Decide(csr);
+  EXPECT_EQ(DecisionOn("csr-1"), "Denied TOKEN_REVOKED");
+}
+
+TEST_F(RevocationRaceTest, ACsrThatIsGoneNeedsNoDenial) {
+  IssueClaimed();
+  const auto csr = PostCsr("csr-1", key_);
+  approver_.Decide(csr);
+  ASSERT_THAT(
+      api_.Delete<kubernetes::CertificateSigningRequest>({"", "csr-1"}, {}),
+      IsOk());
+  EXPECT_THAT(Revoke(), IsOk());
+  // Neither does another one that has its name since.
+  PostCsr("csr-1", key_);
+  EXPECT_THAT(Revoke(), IsOk());
+  EXPECT_EQ(DecisionOn("csr-1"), "");
 }
 
 }  // namespace
