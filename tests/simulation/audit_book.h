@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -38,8 +39,10 @@ class AuditBook {
                  const std::string& fingerprint) const;
 
   // Writes what `latchkeyctl audit verify` reads, as it reads it, and has it
-  // proved; looks for each of `secrets` in it.
-  void Prove(const std::vector<std::string>& secrets) const;
+  // proved.
+  void Prove() const;
+  // A file of each broker.
+  std::vector<std::string> Texts() const;
 
  private:
   struct Token {

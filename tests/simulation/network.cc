@@ -277,6 +277,14 @@ absl::Status Network::CarryCall(const Errand& errand) {
 }
 
 absl::Status Network::Carry(const Errand& errand) {
+  const absl::Status status = TryToCarry(errand);
+  if (latchkey::OutcomeIsUnknown(status) || absl::IsResourceExhausted(status)) {
+    failures_.push_back({scheduler_.CurrentGroup(), scheduler_.Now()});
+  }
+  return status;
+}
+
+absl::Status Network::TryToCarry(const Errand& errand) {
   Travel();
   if (down_) {
     return Failed(absl::StatusCode::kUnavailable, errand, "nobody answers");

@@ -69,6 +69,12 @@ class Network {
   const FaultRates& rates() const { return rates_; }
   // While it is down, the API server answers nobody.
   void SetApiServerDown(bool down);
+  // When a request to the API server came to nothing, and whose it was.
+  struct Failure {
+    Scheduler::Group group;
+    absl::Time time;
+  };
+  const std::vector<Failure>& failures() const { return failures_; }
 
   // Whether a fault of this probability happens; the trace tells of it.
   bool Strike(double probability, std::string_view fault,
@@ -111,6 +117,7 @@ class Network {
   static Topic TopicOf(std::string_view plural);
 
   void Travel();
+  absl::Status TryToCarry(const Errand& errand);
   void SendLater(const Errand& errand, std::string_view what);
   absl::Status Arrive(const Errand& errand);
   // There and back again, from when it has left.
@@ -132,6 +139,7 @@ class Network {
   std::map<std::string, KnownToken> known_tokens_;
   bool traced_ = false;
   std::vector<std::string> trace_;
+  std::vector<Failure> failures_;
 };
 
 }  // namespace latchkey_testing

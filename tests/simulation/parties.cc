@@ -29,11 +29,13 @@ struct SimulatedBroker::Parts {
         token_broker({.join_window = options.join_window}, store, policy,
                      misuse, index, clock),
         approver({}, client, store, misuse, audit, clock),
+        administration(client, store, approver, policy, clock),
         upkeep({.fetch_grace = options.fetch_grace}, client, store, audit,
                clock),
         events({}, *raw),
         controller({.approver_threads = 2, .upkeep_threads = 1}, *raw, approver,
-                   upkeep, index, events, clock) {}
+                   upkeep, index, events, clock),
+        batch_queue({.threads = 2}) {}
 
   const std::unique_ptr<latchkey::KubernetesClient> raw;
   latchkey::RetryingKubernetesClient client;
@@ -42,9 +44,11 @@ struct SimulatedBroker::Parts {
   latchkey::RecordIndex index;
   latchkey::TokenBroker token_broker;
   latchkey::CsrApprover approver;
+  latchkey::TokenAdministration administration;
   latchkey::TokenUpkeep upkeep;
   latchkey::TokenEvents events;
   latchkey::JoinController controller;
+  latchkey::FairQueue batch_queue;
 };
 
 SimulatedBroker::SimulatedBroker(const Options& options, Network& network,
@@ -83,8 +87,10 @@ void SimulatedBroker::SetFrozen(bool frozen) {
   network_.scheduler().SetFrozen(group_, frozen);
 }
 
-latchkey::TokenBroker& SimulatedBroker::token_broker() {
-  return parts_->token_broker;
+BrokerServices SimulatedBroker::services() {
+  return {.tokens = parts_->token_broker,
+          .administration = parts_->administration,
+          .batch_queue = parts_->batch_queue};
 }
 
 absl::Status SimulatedBroker::Serve(std::string_view verb,

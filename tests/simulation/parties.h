@@ -22,8 +22,10 @@
 #include "core/clock.h"
 #include "policy/live_policy.h"
 #include "services/csr_approver.h"
+#include "services/fair_queue.h"
 #include "services/join_controller.h"
 #include "services/misuse.h"
+#include "services/token_administration.h"
 #include "services/token_broker.h"
 #include "services/token_upkeep.h"
 #include "storage/kubernetes_token_store.h"
@@ -58,6 +60,14 @@ class SimulatedPace final : public latchkey::Pace {
   const absl::Time begin_;
 };
 
+// What the gRPC services ask: the rules of minting, claiming and
+// administration, and where the items of a batch wait.
+struct BrokerServices {
+  latchkey::TokenBroker& tokens;
+  latchkey::TokenAdministration& administration;
+  latchkey::FairQueue& batch_queue;
+};
+
 // A broker process: it can be killed, and started again.
 class SimulatedBroker {
  public:
@@ -85,11 +95,11 @@ class SimulatedBroker {
   template <typename Answer>
   absl::StatusOr<Answer> Call(
       std::string_view verb, std::string_view object,
-      std::function<absl::StatusOr<Answer>(latchkey::TokenBroker&)> body);
+      std::function<absl::StatusOr<Answer>(const BrokerServices&)> body);
 
  private:
   struct Parts;
-  latchkey::TokenBroker& token_broker();
+  BrokerServices services();
   // Runs `work` on a thread of this broker, and waits until it has `answered`.
   absl::Status Serve(std::string_view verb, std::string_view object,
                      const std::function<void()>& work,
@@ -110,13 +120,13 @@ class SimulatedBroker {
 template <typename Answer>
 absl::StatusOr<Answer> SimulatedBroker::Call(
     std::string_view verb, std::string_view object,
-    std::function<absl::StatusOr<Answer>(latchkey::TokenBroker&)> body) {
+    std::function<absl::StatusOr<Answer>(const BrokerServices&)> body) {
   auto answer = std::make_shared<std::optional<absl::StatusOr<Answer>>>();
   auto answered = std::make_shared<bool>(false);
   const absl::Status served = Serve(
       verb, object,
       [this, answer, answered, body = std::move(body)] {
-        auto result = body(token_broker());
+        auto result = body(services());
         if (*answered) return;  // a repeated request; the caller has one
         answer->emplace(std::move(result));
         *answered = true;

@@ -21,7 +21,6 @@ using latchkey::Delivery;
 using latchkey::KubernetesClient;
 using latchkey::PrivateKey;
 using latchkey::Ticket;
-using latchkey::TokenBroker;
 using latchkey::TokenRecord;
 using latchkey::TokenState;
 using Csr = latchkey::kubernetes::CertificateSigningRequest;
@@ -118,7 +117,7 @@ void World::PlanThief(Machine& victim, size_t key) {
 }
 
 // Knows the token's id, which is no secret, and makes a ticket of it.
-void World::PlanGuesser(const Machine& victim) {
+void World::PlanGuesser(Machine& victim) {
   scheduler_.Spawn(scheduler_.NewGroup(), [this, &victim] {
     AwaitCredential(victim);
     const auto id = latchkey::TokenId::Parse(victim.token_id);
@@ -126,15 +125,15 @@ void World::PlanGuesser(const Machine& victim) {
         *id, latchkey::SecretString(std::string(Ticket::kSecretLength, 'a')));
     const std::string request =
         RequestOf(PooledKey(0), victim.node_name, {"system:nodes"}, {});
-    const auto answer = AnyBroker().Call<ClaimedToken>(
-        "guess", victim.node_name,
-        [ticket = *guess, name = victim.node_name,
-         request](TokenBroker& broker) {
-          return broker.Claim({.ticket = ticket.text(),
-                               .node_name = name,
-                               .csr_pem = request,
-                               .peer = "guesser"});
-        });
+    const auto answer =
+        Ask<ClaimedToken>("guess", victim.node_name, CallKind::kReads,
+                          [ticket = *guess, name = victim.node_name,
+                           request](const BrokerServices& at) {
+                            return at.tokens.Claim({.ticket = ticket.text(),
+                                                    .node_name = name,
+                                                    .csr_pem = request,
+                                                    .peer = "guesser"});
+                          });
     if (answer.ok()) Complain("a guessed ticket was taken", victim.node_name);
   });
 }
@@ -169,8 +168,9 @@ void World::AskForTooMuch(const Machine& victim, KubernetesClient& client,
     const bool own_key = excess == Excess::kAgain ||
                          (excess != Excess::kOtherKey && faults_.Below(2) == 0);
     Csr csr = CsrFor(excess, own_key ? victim.key : key, victim.node_name);
-    csr.mutable_metadata()->set_name(fmt::format(
-        "rogue-{}-{}-{}", victim.node_name, i, static_cast<int>(excess)));
+    csr.mutable_metadata()->set_name(fmt::format("{}{}-{}-{}", kRogueCsr,
+                                                 victim.node_name, i,
+                                                 static_cast<int>(excess)));
     client.Create(csr).status().IgnoreError();
     scheduler_.Sleep(faults_.UpTo(absl::Seconds(2)));
   }

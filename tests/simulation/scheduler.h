@@ -55,6 +55,8 @@ class Scheduler final : public latchkey::Execution {
   void Yield();
   // The group of the fiber that runs; 0 outside.
   Group CurrentGroup() const;
+  // The fiber that runs, as a name only; null outside.
+  const void* CurrentFiber() const { return running_.get(); }
 
   // The generator. Below() is in [0, bound).
   uint64_t Below(uint64_t bound);

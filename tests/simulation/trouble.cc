@@ -72,14 +72,20 @@ void World::TroubleAMachine() {
   if (faults_.Fraction() < 0.6) {
     network_.Trace(machine.node_name + " is killed");
     scheduler_.Kill(machine.group);
+    machine.away.Begin(scheduler_.Now());
     scheduler_.Sleep(faults_.UpTo(absl::Seconds(5)));
     StartMachine(machine);
   } else {
     network_.Trace(machine.node_name + " is frozen");
     const Scheduler::Group group = machine.group;
     scheduler_.SetFrozen(group, true);
+    machine.away.Begin(scheduler_.Now());
     scheduler_.Sleep(faults_.UpTo(absl::Seconds(15)));
     scheduler_.SetFrozen(group, false);
+    // Unless it was killed meanwhile, and is still dead.
+    if (group == machine.group && scheduler_.Alive(group)) {
+      machine.away.End(scheduler_.Now());
+    }
   }
 }
 
@@ -87,8 +93,10 @@ void World::TroubleTheCluster() {
   switch (faults_.Below(4)) {
     case 0:
       network_.SetApiServerDown(true);
+      api_server_away_.Begin(scheduler_.Now());
       scheduler_.Sleep(faults_.UpTo(absl::Seconds(5)));
       network_.SetApiServerDown(false);
+      api_server_away_.End(scheduler_.Now());
       break;
     case 1:
       network_.Trace("the cluster forgets its history");
@@ -168,6 +176,7 @@ void World::MakePeace() {
   network_.Trace("peace");
   network_.SetRates({});
   network_.SetApiServerDown(false);
+  api_server_away_.End(scheduler_.Now());
   for (const auto& broker : brokers_) {
     broker->clock().SetSkew(absl::ZeroDuration());
     broker->SetFrozen(false);
@@ -175,6 +184,7 @@ void World::MakePeace() {
   }
   for (const auto& machine : machines_) {
     scheduler_.SetFrozen(machine->group, false);
+    if (scheduler_.Alive(machine->group)) machine->away.End(scheduler_.Now());
   }
   scheduler_.SetFrozen(controllers_group_, false);
 }

@@ -10,17 +10,13 @@
 #include "crypto/certificate.h"
 #include "devcluster/user.h"
 #include "kubernetes/core.pb.h"
+#include "tests/simulation/heard_lines.h"
 
 namespace latchkey_testing {
 
 using latchkey::BootstrapGrant;
 using latchkey::BootstrapToken;
-using latchkey::Delivery;
-using latchkey::Identity;
-using latchkey::IssuedToken;
-using latchkey::IssueRequest;
 using latchkey::NodeClaim;
-using latchkey::TokenBroker;
 using latchkey::TokenRecord;
 using latchkey::TokenState;
 using Node = latchkey::kubernetes::Node;
@@ -31,29 +27,16 @@ const absl::Time kBegin = absl::FromUnixSeconds(1'800'000'000);
 constexpr absl::Duration kTroubledTime = absl::Seconds(60);
 constexpr absl::Duration kPatience = absl::Minutes(30);
 constexpr absl::Duration kScrubPatience = absl::Minutes(10);
-constexpr char kProvisioner[] = "spiffe://example.org/autoscaler";
 constexpr uint64_t kThoroughEvery = 16;
+// A machine that is there for so long, and the API server too, fetches the
+// certificate that is there for it: the longest pause between two attempts.
+constexpr absl::Duration kFetchTime = absl::Seconds(20);
 
 const latchkey::CertificateAuthority& Authority() {
   static const auto authority = latchkey::CertificateAuthority::Create(
       "simulated cluster", kBegin - absl::Hours(24),
       kBegin + absl::Hours(24 * 365));
   return *authority;
-}
-
-Identity Provisioner() {
-  Identity identity{.name = kProvisioner, .attributes = {}};
-  identity.attributes["spiffe_id"] = {kProvisioner};
-  return identity;
-}
-
-latchkey::Policy PolicyOf(Scheduler& scheduler) {
-  latchkey::PolicyRule rule{.name = "workers"};
-  rule.provisioners = {{{{"spiffe_id", kProvisioner}}}};
-  rule.node_names = {"*"};
-  rule.delivery = {Delivery::kTicket, Delivery::kDirect};
-  rule.freeze_on_misuse = scheduler.Chance(0.3);
-  return latchkey::Policy({rule});
 }
 
 }  // namespace
@@ -66,13 +49,18 @@ class World::BrokerCalls final : public latchkey::BrokerClient {
 
   absl::StatusOr<BootstrapGrant> Claim(const NodeClaim& claim,
                                        absl::Duration /*timeout*/) override {
-    const auto answer = world_.AnyBroker().Call<latchkey::ClaimedToken>(
-        "claim", machine_.node_name, [claim](TokenBroker& broker) {
-          return broker.Claim({.ticket = claim.ticket.text(),
-                               .node_name = claim.node_name,
-                               .csr_pem = claim.csr_pem,
-                               .peer = "simulated"});
+    const absl::Time begin = world_.scheduler_.Now();
+    const auto answer = world_.Ask<latchkey::ClaimedToken>(
+        "claim", machine_.node_name, CallKind::kWrites,
+        [claim](const BrokerServices& at) {
+          return at.tokens.Claim({.ticket = claim.ticket.text(),
+                                  .node_name = claim.node_name,
+                                  .csr_pem = claim.csr_pem,
+                                  .peer = "simulated"});
         });
+    if (latchkey::OutcomeIsUnknown(answer.status())) {
+      machine_.away.Add(begin, world_.scheduler_.Now());
+    }
     if (!answer.ok()) return answer.status();
     if (!answer->record.claim.has_value() ||
         answer->record.claim->key_digest != machine_.key.public_key_digest()) {
@@ -102,7 +90,7 @@ World::World(const HistoryOptions& options)
       true_clock_(scheduler_),
       thorough_(options.seed % kThoroughEvery == 0),
       audit_(thorough_, violations_),
-      log_(audit_, violations_),
+      log_(scheduler_, audit_, violations_),
       objects_(latchkey::MakeMemoryObjectStore()),
       store_(*objects_, log_, true_clock_,
              [this](std::string_view plural) { network_.NoteChange(plural); }),
@@ -118,9 +106,10 @@ World::World(const HistoryOptions& options)
       network_(scheduler_, faults_, api_),
       admin_(network_.ClientOf(latchkey::AdminUser())),
       controllers_client_(network_.ClientOf(latchkey::AdminUser())),
-      policy_(PolicyOf(scheduler_)),
+      policy_(SimulatedPolicy(scheduler_)),
       short_lives_(scheduler_.Chance(0.15)) {
   if (options.keep_trace) network_.KeepTrace();
+  if (thorough_) log_.KeepTexts();
 }
 
 // Fibers first: they use everything else.
@@ -163,6 +152,14 @@ void World::RunControllers() {
   }
 }
 
+// Of its PEM form, what no other key has.
+std::string SecretLineOf(const latchkey::PrivateKey& key) {
+  const std::string pem(key.ToPem().Reveal());
+  const size_t begin = pem.find('\n') + 1;
+  const size_t line_end = pem.find('\n', begin);
+  return pem.substr(line_end + 1, pem.find('\n', line_end + 1) - line_end - 1);
+}
+
 BootstrapGrant World::GrantOf(const BootstrapToken& token) {
   return {.token = token,
           .api_servers = {"https://api.example:6443"},
@@ -186,113 +183,41 @@ void World::Plan() {
   }
   StartControllers();
   size_t key = scheduler_.Below(40);
-  for (int i = 0; i < options_.nodes; ++i) PlanMachine(i, key++);
+  std::vector<Machine*> machines;
+  for (int i = 0; i < options_.nodes; ++i) {
+    machines.push_back(&PlanMachine(i, key++));
+  }
+  PlanProvisioning(machines);
   for (int i = 0; i < options_.nodes; ++i) {
     Machine& victim = *machines_[static_cast<size_t>(i)];
     if (network_.Strike(Dose(0.3), "a rogue, after", victim.node_name)) {
       PlanRogue(victim, key++);
     }
+    if (network_.Strike(Dose(0.2), "an order, about", victim.node_name)) {
+      PlanOrders(victim);
+    }
+    if (network_.Strike(Dose(0.1), "a stranger asks for", victim.node_name)) {
+      PlanStranger(victim);
+    }
   }
 }
 
-void World::PlanMachine(int number, size_t key) {
+Machine& World::PlanMachine(int number, size_t key) {
   machines_.push_back(std::make_unique<Machine>(
       scheduler_, fmt::format("worker-{}", number), key));
   Machine& machine = *machines_.back();
   if (network_.Strike(Dose(0.15), "a wrong clock at", machine.node_name)) {
     machine.clock.SetSkew(absl::Minutes(8) * (faults_.Fraction() - 0.5));
   }
-  const Delivery delivery =
-      scheduler_.Chance(0.3) ? Delivery::kDirect : Delivery::kTicket;
-  scheduler_.Spawn(scheduler_.NewGroup(), [this, &machine, delivery] {
-    scheduler_.Sleep(absl::Seconds(20) * scheduler_.Fraction());
-    Provision(machine, delivery);
-  });
   StartMachine(machine);
-}
-
-IssueRequest World::RequestFor(const Machine& machine,
-                               Delivery delivery) const {
-  IssueRequest request;
-  request.scope.node_name = machine.node_name;
-  request.delivery = delivery;
-  request.request_id = "request-for-" + machine.node_name;
-  if (short_lives_) request.lifetime = absl::Minutes(1);
-  return request;
-}
-
-std::optional<IssuedToken> World::IssueUntilAnswered(
-    const IssueRequest& request, bool may_be_refused) {
-  while (true) {
-    auto issued = AnyBroker().Call<IssuedToken>(
-        "issue", request.scope.node_name, [request](TokenBroker& broker) {
-          return broker.Issue(Provisioner(), request);
-        });
-    if (issued.ok()) {
-      if (issued->record.scope != request.scope ||
-          issued->record.provisioner != kProvisioner) {
-        Complain("a request was answered with another one's token",
-                 request.scope.node_name);
-      }
-      return *std::move(issued);
-    }
-    const std::string reason = latchkey::ReasonOf(issued.status());
-    if (!may_be_refused && (reason == latchkey::reason::kRequestIdReused ||
-                            reason == latchkey::reason::kPolicyDenied)) {
-      Complain("an honest request was refused", issued.status().ToString());
-    }
-    if (!reason.empty()) return std::nullopt;
-    scheduler_.Sleep(absl::Milliseconds(200) +
-                     absl::Seconds(1) * scheduler_.Fraction());
-  }
-}
-
-void World::Provision(Machine& machine, Delivery delivery) {
-  const IssueRequest request = RequestFor(machine, delivery);
-  auto twin = std::make_shared<std::optional<IssuedToken>>();
-  if (network_.Strike(0.3, "asked for twice:", machine.node_name)) {
-    scheduler_.Spawn(scheduler_.NewGroup(), [this, &machine, request, twin] {
-      *twin = IssueUntilAnswered(request, machine.id_reused);
-    });
-  }
-  const auto issued = IssueUntilAnswered(request, machine.id_reused);
-  if (!issued.has_value()) {
-    // Only its own twin, or somebody who deletes, can have been before.
-    machine.refused = absl::FailedPreconditionError("not issued");
-    return;
-  }
-  machine.token_id = issued->record.id.text();
-  CompareTwin(*issued, *twin);
-  if (delivery == Delivery::kTicket) {
-    machine.credential = *issued->ticket;
-  } else {
-    machine.credential = GrantOf(*issued->token);
-  }
-  scheduler_.Signal(&machine);
-}
-
-void World::CompareTwin(const IssuedToken& issued,
-                        const std::optional<IssuedToken>& twin) {
-  if (!twin.has_value()) return;
-  const std::string& id = issued.record.id.text();
-  if (twin->uid == issued.uid) {
-    const auto text = [](const IssuedToken& answer) {
-      return std::string(answer.ticket.has_value()
-                             ? answer.ticket->text().Reveal()
-                             : answer.token->Joined().Reveal());
-    };
-    const bool same = text(issued) == text(*twin);
-    if (!same) Complain("one request has two answers", id);
-  } else if (!deleted_tokens_.contains(id) &&
-             !deleted_tokens_.contains(twin->record.id.text()) &&
-             !short_lives_) {
-    Complain("one request has two tokens", id);
-  }
+  return machine;
 }
 
 void World::StartMachine(Machine& machine) {
   scheduler_.Kill(machine.group);
   machine.group = scheduler_.NewGroup();
+  machine.groups.insert(machine.group);
+  machine.away.End(scheduler_.Now());
   scheduler_.Spawn(machine.group, [this, &machine] { Join(machine); });
 }
 
@@ -376,20 +301,47 @@ bool World::Settled() const {
 
 bool World::Scrubbed() const { return !log_.HasUnspentCertificate(); }
 
+bool World::WasAwayFor(const Machine& machine, absl::Time from,
+                       absl::Time to) const {
+  // The longest time in which it was there, and the API server too, and no
+  // request of its own was in vain.
+  auto absences = machine.away.past();
+  const auto& others = api_server_away_.past();
+  absences.insert(absences.end(), others.begin(), others.end());
+  for (const auto& [group, time] : network_.failures()) {
+    if (machine.groups.contains(group)) absences.emplace_back(time, time);
+  }
+  absences.emplace_back(to, to);
+  std::sort(absences.begin(), absences.end());
+  absl::Duration longest;
+  for (const auto& [begin, end] : absences) {
+    longest = std::max(longest, std::min(begin, to) - from);
+    from = std::max(from, end);
+  }
+  return longest < kFetchTime;
+}
+
 bool World::IsExcused(const Machine& machine) {
-  if (machine.thief || machine.id_reused ||
-      deleted_tokens_.contains(machine.token_id)) {
+  if (machine.thief || deleted_tokens_.contains(machine.token_id)) return true;
+  const bool issued = !machine.token_id.empty();
+  // The other one came first.
+  if (machine.id_reused && !issued) return true;
+  const TokenRecord* record = issued ? log_.LastRecord(machine.token_id)
+                                     : log_.LastRecordOfNode(machine.node_name);
+  if (record == nullptr) return false;
+  // Its time was over, or was by a broker's wrong clock before an extension.
+  const absl::Time latest = scheduler_.Now() + absl::Minutes(4);
+  if (short_lives_ &&
+      (record->ExpiredAt(latest) || log_.WasRemoved(record->id.text()) ||
+       (machine.refused.has_value() && latchkey::ReasonOf(*machine.refused) ==
+                                           latchkey::reason::kTokenExpired))) {
     return true;
   }
-  const TokenRecord* record = log_.LastRecord(machine.token_id);
-  // Refused when it asked for a token: somebody has taken its own away, or its
-  // time was over.
-  if (record == nullptr) return short_lives_ || !deleted_tokens_.empty();
-  if (short_lives_ && record->ExpiredAt(scheduler_.Now() + absl::Minutes(4))) {
-    return true;
+  // A manager wanted it so, or a thief was noticed.
+  if (record->state == TokenState::kRevoked) {
+    return record->revocation->who != "latchkey" || machine.pursued;
   }
-  // A thief was noticed, was there first, or was when the machine was judged.
-  if (record->state == TokenState::kRevoked) return machine.pursued;
+  // A thief was there first, or was when the machine was judged.
   const auto& key = machine.key.public_key_digest();
   const auto bound = record->BoundKey();
   if (bound.has_value() && *bound != key) return true;
@@ -405,8 +357,15 @@ bool World::IsExcused(const Machine& machine) {
       record->reservation.has_value()) {
     return true;
   }
-  // Away for longer than the grace, or a broker's clock said so.
-  return record->state == TokenState::kSpent;
+  // Somebody who has its key as well asked first, in another name.
+  if (record->state == TokenState::kSpent &&
+      record->reservation->csr_name.substr(0, kRogueCsr.size()) == kRogueCsr) {
+    return true;
+  }
+  // Away while its certificate was there to be fetched: the grace was over, or
+  // a broker's clock said so.
+  const auto fetch = log_.FetchTimeOf(machine.token_id);
+  return fetch.has_value() && WasAwayFor(machine, fetch->from, fetch->to);
 }
 
 void World::Judge() {
@@ -429,19 +388,44 @@ void World::Judge() {
   if (!Scrubbed()) {
     Complain("a token with a certificate was never spent", "");
   }
+  audit_.Prove();
+  LookForSecrets();
+}
+
+// In all that was logged, audited, answered with an error, or written where
+// many may read it.
+void World::LookForSecrets() {
   std::vector<std::string> secrets = log_.Secrets();
   for (const auto& machine : machines_) {
+    secrets.push_back(SecretLineOf(machine->key));
+    if (machine->refused.has_value()) {
+      told_.push_back(machine->refused->ToString());
+    }
     if (!machine->credential.has_value()) continue;
     if (const auto* ticket =
             std::get_if<latchkey::Ticket>(&*machine->credential)) {
       secrets.emplace_back(ticket->text().Reveal());
     }
   }
-  audit_.Prove(secrets);
+  const auto look = [&](std::string_view where,
+                        const std::vector<std::string>& texts) {
+    for (const std::string& secret : secrets) {
+      const bool found =
+          std::any_of(texts.begin(), texts.end(), [&](const std::string& text) {
+            return text.find(secret) != std::string::npos;
+          });
+      if (found) Complain(fmt::format("a secret is in {}", where), secret);
+    }
+  };
+  look("the audit log", audit_.Texts());
+  look("a line of the log", HeardLines());
+  look("an error", told_);
+  look("what many may read", log_.PublicTexts());
 }
 
 HistoryResult World::Run() {
   network_.SetRates(Troubled());
+  HearLines(thorough_);
   Plan();
   scheduler_.Spawn(scheduler_.NewGroup(), [this] { MakeTrouble(); });
   scheduler_.Spawn(scheduler_.NewGroup(), [this] { MakeTrouble(); });

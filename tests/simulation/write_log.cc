@@ -22,6 +22,14 @@ using latchkey::kubernetes::CertificateSigningRequest;
 using latchkey::kubernetes::Secret;
 
 constexpr std::string_view kBootstrapUser = "system:bootstrap:";
+// How long a write may be on its way, and be judged by the time before it.
+constexpr absl::Duration kOnItsWay = absl::Seconds(30);
+// As far as brokers' clocks are apart from the true time, and records' whole
+// seconds.
+constexpr absl::Duration kWrongClock = absl::Minutes(4);
+constexpr absl::Duration kRounding = absl::Seconds(1);
+// Of a record that an operator brought from elsewhere (World::Usurp).
+const std::string kForeignRequest(64, 'f');
 
 const CertificateSigningRequest& AsCsr(const latchkey::StoredObject& object) {
   return static_cast<const CertificateSigningRequest&>(object->message());
@@ -80,9 +88,40 @@ bool LetsLogIn(const Secret& secret) {
   return usage != secret.data().end() && usage->second == "true";
 }
 
+bool IsOver(const TokenRecord& record) {
+  return record.state == TokenState::kSpent ||
+         record.state == TokenState::kRevoked;
+}
+
+bool BeginsWith(std::string_view text, std::string_view with) {
+  return text.substr(0, with.size()) == with;
+}
+
+// "latchkey" revokes for misuse only, where the policy freezes.
+bool IsForMisuse(const latchkey::Revocation& revocation) {
+  return revocation.who == "latchkey" && BeginsWith(revocation.why, "misuse: ");
+}
+
+// Decided, and asking again would change nothing: what was asked is not done.
+bool IsRefused(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kFailedPrecondition:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // The arrows of storage/token_life.h, by their ends.
 bool IsArrow(TokenState from, TokenState to) {
-  if (from == to) return true;  // extended, or a misuse noted
+  // Extended, or a misuse noted: not what is over.
+  if (from == to) {
+    return from != TokenState::kSpent && from != TokenState::kRevoked;
+  }
   switch (from) {
     case TokenState::kIssued:
       return to == TokenState::kActive || to == TokenState::kRevoked;
@@ -99,9 +138,107 @@ bool IsArrow(TokenState from, TokenState to) {
 
 }  // namespace
 
-const TokenRecord* WriteLog::LastRecord(const std::string& id) const {
+WriteLog::Call::Call(WriteLog& log, CallKind kind, std::string verb)
+    : log_(log),
+      kind_(kind),
+      verb_(std::move(verb)),
+      fiber_(log.scheduler_.CurrentFiber()) {
+  log_.calls_[fiber_].clear();
+}
+
+WriteLog::Call::~Call() { log_.calls_.erase(fiber_); }
+
+void WriteLog::Call::End(const absl::Status& answer) {
+  for (const CallWrite& write : log_.calls_.at(fiber_)) {
+    if (kind_ == CallKind::kReads) {
+      log_.Complain("a call that only looks wrote something", verb_);
+    }
+    // If somebody has written since, the refusal may be about that: the answer
+    // to the call's own write was lost.
+    const bool is_last = log_.lives_.at(write.uid).written_at == write.revision;
+    if (IsRefused(answer) && is_last && !write.notes_misuse) {
+      log_.Complain("a refused request changed something",
+                    fmt::format("{}: {}", verb_, answer.ToString()));
+    }
+  }
+}
+
+const WriteLog::Life* WriteLog::LastLife(const std::string& id) const {
   const auto uid = uid_of_id_.find(id);
-  return uid == uid_of_id_.end() ? nullptr : &lives_.at(uid->second).record;
+  return uid == uid_of_id_.end() ? nullptr : &lives_.at(uid->second);
+}
+
+const TokenRecord* WriteLog::LastRecord(const std::string& id) const {
+  const Life* life = LastLife(id);
+  return life == nullptr ? nullptr : &life->record;
+}
+
+const TokenRecord* WriteLog::LastRecordOfNode(
+    const std::string& node_name) const {
+  const Life* last = nullptr;
+  for (const auto& [uid, life] : lives_) {
+    if (life.record.scope.node_name == node_name &&
+        (last == nullptr || last->created_at < life.created_at)) {
+      last = &life;
+    }
+  }
+  return last == nullptr ? nullptr : &last->record;
+}
+
+std::optional<absl::Time> WriteLog::CreateTime(const std::string& id) const {
+  const Life* life = LastLife(id);
+  if (life == nullptr) return std::nullopt;
+  return life->create_time;
+}
+
+bool WriteLog::WasSpent(const std::string& id) const {
+  return std::any_of(lives_.begin(), lives_.end(), [&](const auto& entry) {
+    const TokenRecord& record = entry.second.record;
+    return record.id.text() == id && record.state == TokenState::kSpent;
+  });
+}
+
+bool WriteLog::WasRemoved(const std::string& id) const {
+  return std::any_of(lives_.begin(), lives_.end(), [&](const auto& entry) {
+    return entry.second.record.id.text() == id && entry.second.removed;
+  });
+}
+
+std::optional<WriteLog::FetchTime> WriteLog::FetchTimeOf(
+    const std::string& id) const {
+  const Life* life = LastLife(id);
+  if (life == nullptr || life->record.state != TokenState::kSpent ||
+      !life->record.reservation.has_value()) {
+    return std::nullopt;
+  }
+  const auto csr = csrs_.find(life->record.reservation->csr_uid);
+  if (csr == csrs_.end() || !csr->second.certified) return std::nullopt;
+  return FetchTime{.from = csr->second.certified_at, .to = life->spent_at};
+}
+
+void WriteLog::RevocationAnswered(const latchkey::StoredToken& answer) {
+  const std::string& id = answer.record.id.text();
+  const auto it = lives_.find(answer.uid);
+  if (it == lives_.end() || it->second.record.state != TokenState::kRevoked ||
+      answer.record.state != TokenState::kRevoked) {
+    return Complain("told to be revoked, and is not", id);
+  }
+  it->second.cut_off = true;
+  for (const std::string& csr : it->second.certified) {
+    if (!answer.record.reservation.has_value() ||
+        answer.record.reservation->csr_uid != csr) {
+      Complain("a revocation does not tell what was signed", id);
+    }
+  }
+}
+
+void WriteLog::AllRevoked(const std::string& node_name, int64_t since) {
+  for (const auto& [uid, life] : lives_) {
+    if (life.record.scope.node_name == node_name && !life.removed &&
+        life.created_at <= since && !IsOver(life.record)) {
+      Complain("a revocation left a token", life.record.id.text());
+    }
+  }
 }
 
 bool WriteLog::WasBoundToAnother(const std::string& id,
@@ -177,11 +314,21 @@ void WriteLog::OnSecret(const StoreChange& change) {
   const TokenRecord& record = token->record;
   if (change.after == nullptr) {
     request_uid_.erase(record.request_key);
-    lives_.at(token->uid).removed = true;
+    Life& life = lives_.at(token->uid);
+    life.removed = true;
+    life.written_at = revision_;
     return;
   }
   const bool alive = record.state == TokenState::kActive ||
                      record.state == TokenState::kReserved;
+  if (keep_texts_) {
+    for (const auto& [key, value] : secret.metadata().annotations()) {
+      texts_.push_back(value);
+    }
+    for (const auto& [key, value] : secret.metadata().labels()) {
+      texts_.push_back(value);
+    }
+  }
   if (LetsLogIn(secret) != alive) {
     Complain("a token that cannot be used lets its holder log in",
              record.id.text());
@@ -191,17 +338,142 @@ void WriteLog::OnSecret(const StoreChange& change) {
                                           .first_secret = record.secret,
                                           .approved = {},
                                           .certified = {},
-                                          .bound = {}});
+                                          .bound = {},
+                                          .created_at = revision_,
+                                          .create_time = now_});
   uid_of_id_[record.id.text()] = token->uid;
   if (const auto bound = record.BoundKey()) it->second.bound.insert(*bound);
+  NoteWrite(token->uid, created ? nullptr : &it->second.record, record);
+  it->second.written_at = revision_;
   if (!created) {
     CheckStep(token->uid, it->second, record);
+    const bool spent = record.state == TokenState::kSpent &&
+                       it->second.record.state != TokenState::kSpent;
+    if (spent) it->second.spent_at = now_;
     it->second.record = record;
     return;
   }
+  CheckMint(token->uid, it->second);
   const auto [request, first] =
       request_uid_.try_emplace(record.request_key, token->uid);
   if (!first) Complain("one request has two Secrets", record.id.text());
+}
+
+void WriteLog::NoteWrite(const std::string& uid, const TokenRecord* before,
+                         const TokenRecord& next) {
+  const auto call = calls_.find(scheduler_.CurrentFiber());
+  if (call == calls_.end()) return;
+  // CheckNotes() and CheckRevocation() see that it is no more than that.
+  const bool notes_misuse =
+      before != nullptr &&
+      (next.misuse != before->misuse ||
+       (next.revocation.has_value() && IsForMisuse(*next.revocation)));
+  call->second.push_back({uid, revision_, notes_misuse});
+}
+
+void WriteLog::CheckMint(const std::string& uid, const Life& life) {
+  const TokenRecord& record = life.record;
+  const std::string& id = record.id.text();
+  if (record.request_key == kForeignRequest) return;
+  if (BeginsWith(record.scope.node_name, kTrialNode)) {
+    Complain("what would be issued was issued", id);
+  }
+  if (record.claim.has_value() || record.reservation.has_value() ||
+      record.certificate.has_value() || record.revocation.has_value() ||
+      !record.misuse.empty()) {
+    Complain("a token began in the middle of its life", id);
+  }
+  const absl::Duration wrong =
+      kOnItsWay + (clocks_are_right_ ? kRounding : kWrongClock);
+  if (record.expire_time > now_ + max_lifetime_ + wrong) {
+    Complain("a token lasts longer than the policy allows", id);
+  }
+  // Each Node is asked for in one request only, whatever its request_id.
+  for (const auto& [other_uid, other] : lives_) {
+    if (other_uid != uid && !other.removed &&
+        other.record.scope.node_name == record.scope.node_name &&
+        other.record.request_key != kForeignRequest) {
+      Complain("one item has two Secrets", id);
+    }
+  }
+}
+
+void WriteLog::CheckTerms(const TokenRecord& before, const TokenRecord& next) {
+  const std::string& id = next.id.text();
+  if (next.scope != before.scope || next.provisioner != before.provisioner) {
+    Complain("a token's scope or owner changed", id);
+  }
+  if (next.groups != before.groups || next.labels != before.labels ||
+      next.rule != before.rule || next.delivery != before.delivery ||
+      next.request_key != before.request_key ||
+      next.request_digest != before.request_digest ||
+      next.ticket_digest != before.ticket_digest ||
+      next.create_time != before.create_time ||
+      next.provisioner_kind != before.provisioner_kind) {
+    Complain("a token's terms changed", id);
+  }
+  const bool same_secrets =
+      next.secret.Reveal() == before.secret.Reveal() &&
+      next.ticket_salt.Reveal() == before.ticket_salt.Reveal();
+  if (!IsOver(next) && !same_secrets) {
+    Complain("a token's secrets changed", id);
+  }
+}
+
+void WriteLog::CheckDeadline(const Life& life, const TokenRecord& next) {
+  const TokenRecord& before = life.record;
+  if (next.expire_time == before.expire_time) return;
+  const std::string& id = next.id.text();
+  if (before.state == TokenState::kIssued &&
+      next.state == TokenState::kActive) {
+    return;  // the claim's own
+  }
+  if (next.state != before.state || next.claim != before.claim ||
+      next.reservation != before.reservation || next.misuse != before.misuse) {
+    return Complain("a deadline moved with another step", id);
+  }
+  if (next.expire_time < before.expire_time) {
+    Complain("an extension shortened", id);
+  }
+  if (next.expire_time > life.create_time + max_lifetime_ + kRounding) {
+    Complain("extended beyond what the policy allows", id);
+  }
+  if (clocks_are_right_ && before.ExpiredAt(now_ - kOnItsWay)) {
+    Complain("extended after its time", id);
+  }
+}
+
+void WriteLog::CheckNotes(const TokenRecord& before, const TokenRecord& next) {
+  if (next.misuse == before.misuse) return;
+  const std::string& id = next.id.text();
+  if (next.misuse.size() != before.misuse.size() + 1 ||
+      next.misuse.size() > TokenRecord::kMaxMisuse) {
+    Complain("more than one misuse was noted", id);
+  }
+  if (next.state != before.state || next.claim != before.claim ||
+      next.reservation != before.reservation) {
+    Complain("a misuse did more than be noted", id);
+  }
+}
+
+void WriteLog::CheckRevocation(const TokenRecord& before,
+                               const TokenRecord& next) {
+  const std::string& id = next.id.text();
+  const bool revoked = next.state == TokenState::kRevoked;
+  if (next.revocation.has_value() != revoked) {
+    return Complain("revoked, and does not say by whom", id);
+  }
+  if (!revoked) return;
+  if (!IsForMisuse(*next.revocation) &&
+      !managers_.contains(next.revocation->who)) {
+    Complain("revoked by somebody whose it is not", id);
+  }
+  if (BeginsWith(next.revocation->why, kTrial)) {
+    Complain("what would be revoked was revoked", id);
+  }
+  if (next.reservation != before.reservation) {
+    Complain("a revocation forgot the CSR that has the token", id);
+  }
 }
 
 void WriteLog::CheckStep(const std::string& uid, const Life& life,
@@ -217,14 +489,17 @@ void WriteLog::CheckStep(const std::string& uid, const Life& life,
   if (before.claim.has_value() && next.claim != before.claim) {
     Complain("another claim took the place of the first", id);
   }
-  if (next.scope != before.scope || next.provisioner != before.provisioner) {
-    Complain("a token's scope or owner changed", id);
-  }
-  const bool over =
-      next.state == TokenState::kSpent || next.state == TokenState::kRevoked;
-  if (over && next.secret.Reveal() == life.first_secret.Reveal()) {
+  if (IsOver(next) && (next.secret.Reveal() == life.first_secret.Reveal() ||
+                       !next.ticket_salt.empty())) {
     Complain("a token that is over still has its secret", id);
   }
+  if (next.certificate.has_value() != (next.state == TokenState::kSpent)) {
+    Complain("spent, and does not say on what", id);
+  }
+  CheckTerms(before, next);
+  CheckDeadline(life, next);
+  CheckNotes(before, next);
+  CheckRevocation(before, next);
   CheckReservation(before, next);
   const bool was_held = before.state == TokenState::kReserved;
   if (was_held && next.state == TokenState::kActive) {
@@ -295,21 +570,42 @@ void WriteLog::OnCsr(const StoreChange& change) {
   life.certified = true;
   life.certified_at = now_;
   ++certificates_;
-  const auto uid = uid_of_id_.find(life.token_id);
-  if (uid == uid_of_id_.end()) return;  // CheckApproval complained
-  Life& token = lives_.at(uid->second);
+  const auto token_uid = TokenOf(csr, life);
+  if (!token_uid.has_value()) return;  // CheckApproval complained
+  Life& token = lives_.at(*token_uid);
   token.certified.insert(csr.metadata().uid());
   if (token.certified.size() > 1) {
     Complain("a token has two certificates", life.token_id);
   }
 }
 
+// Another Secret may have taken the name of the one that the CSR has.
+std::optional<std::string> WriteLog::TokenOf(const Csr& csr,
+                                             const CsrLife& life) const {
+  for (const auto& [uid, token] : lives_) {
+    const auto& reservation = token.record.reservation;
+    if (token.record.id.text() == life.token_id && reservation.has_value() &&
+        reservation->csr_uid == csr.metadata().uid()) {
+      return uid;
+    }
+  }
+  const auto last = uid_of_id_.find(life.token_id);
+  if (last == uid_of_id_.end()) return std::nullopt;
+  return last->second;
+}
+
 void WriteLog::OnVerdict(const CertificateSigningRequest& csr, CsrLife& life) {
+  if (keep_texts_) {
+    for (const auto& condition : csr.status().conditions()) {
+      texts_.push_back(condition.reason() + " " + condition.message());
+    }
+  }
   if (Has(csr, "Denied") && !life.denied) {
     life.denied = true;
     if (!audit_.Says("csr.deny", "", csr.metadata().uid())) {
       Complain("denied and not audited", csr.metadata().name());
     }
+    CheckDenial(csr, life);
   }
   if (!Has(csr, "Approved") || life.approved) return;
   life.approved = true;
@@ -317,27 +613,42 @@ void WriteLog::OnVerdict(const CertificateSigningRequest& csr, CsrLife& life) {
   CheckApproval(csr, life);
 }
 
+// A CSR that is refused has not taken the token. If it has it, it once fitted:
+// what refuses it now came after that.
+void WriteLog::CheckDenial(const Csr& csr, const CsrLife& life) {
+  const Life* token = LastLife(life.token_id);
+  if (token == nullptr || token->record.state != TokenState::kReserved ||
+      token->record.reservation->csr_uid != csr.metadata().uid()) {
+    return;
+  }
+  const bool came_since = !clocks_are_right_ || token->record.ExpiredAt(now_) ||
+                          token->removed ||
+                          nodes_.contains(token->record.scope.node_name);
+  if (!came_since) {
+    Complain("a refused CSR has the token", csr.metadata().name());
+  }
+}
+
 void WriteLog::CheckApproval(const CertificateSigningRequest& csr,
                              const CsrLife& life) {
   const std::string& csr_uid = csr.metadata().uid();
   const std::string whose =
       fmt::format("token {}, CSR {}", life.token_id, csr.metadata().name());
-  const auto uid = uid_of_id_.find(life.token_id);
-  if (uid == uid_of_id_.end()) {
-    return Complain("approved without a record", whose);
-  }
-  Life& token = lives_.at(uid->second);
+  const auto uid = TokenOf(csr, life);
+  if (!uid.has_value()) return Complain("approved without a record", whose);
+  Life& token = lives_.at(*uid);
   for (const std::string& other : token.approved) {
     if (!csrs_[other].dead) Complain("a token has two approvals", whose);
   }
   token.approved.insert(csr_uid);
+  if (token.cut_off) Complain("approved after its revocation", whose);
   const TokenRecord& record = token.record;
   if (!record.reservation.has_value() ||
       record.reservation->csr_uid != csr_uid) {
     Complain("approved without the reservation", whose);
   }
-  if (!audit_.Says("csr.approve", uid->second, csr_uid) ||
-      !audit_.Says("token.reserve", uid->second, csr_uid)) {
+  if (!audit_.Says("csr.approve", *uid, csr_uid) ||
+      !audit_.Says("token.reserve", *uid, csr_uid)) {
     Complain("approved and not audited", whose);
   }
   const std::string_view unfit = UnfitOf(csr, record);
