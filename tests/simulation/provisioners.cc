@@ -1,9 +1,12 @@
 // Who issues tokens, one by one or many at once, cuts them off, gives them more
 // time, and only looks what would be; and who tries it with another's tokens.
 
-#include <array>
+#include <algorithm>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 

@@ -39,6 +39,14 @@ const latchkey::CertificateAuthority& Authority() {
   return *authority;
 }
 
+// Of its PEM form, what no other key has.
+std::string SecretLineOf(const latchkey::PrivateKey& key) {
+  const std::string pem(key.ToPem().Reveal());
+  const size_t begin = pem.find('\n') + 1;
+  const size_t line_end = pem.find('\n', begin);
+  return pem.substr(line_end + 1, pem.find('\n', line_end + 1) - line_end - 1);
+}
+
 }  // namespace
 
 // What a machine's joiner asks of brokers: any of them, each time.
@@ -150,14 +158,6 @@ void World::RunControllers() {
         "", std::clamp(next - scheduler_.Now(), absl::Milliseconds(1),
                        absl::Seconds(30)));
   }
-}
-
-// Of its PEM form, what no other key has.
-std::string SecretLineOf(const latchkey::PrivateKey& key) {
-  const std::string pem(key.ToPem().Reveal());
-  const size_t begin = pem.find('\n') + 1;
-  const size_t line_end = pem.find('\n', begin);
-  return pem.substr(line_end + 1, pem.find('\n', line_end + 1) - line_end - 1);
 }
 
 BootstrapGrant World::GrantOf(const BootstrapToken& token) {
