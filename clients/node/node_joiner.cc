@@ -13,6 +13,7 @@
 #include "core/status_macros.h"
 #include "crypto/certificate_request.h"
 #include "crypto/digest.h"
+#include "crypto/random.h"
 
 namespace latchkey {
 namespace {
@@ -28,6 +29,9 @@ constexpr absl::Duration kWatchSlice = absl::Seconds(30);
 constexpr absl::Duration kLockPoll = absl::Milliseconds(200);
 // CSRs of one key and token that were denied or failed and are still there.
 constexpr int kMaxDeadRequests = 9;
+// On a CSR: which run of latchkey-join made it. Of the key, the token and the
+// name an earlier run's is the same.
+constexpr char kRunAnnotation[] = "latchkey.dev/run";
 
 // A claim that ended so may succeed when it is made again.
 bool IsWorthAnotherClaim(const absl::Status& status) {
@@ -118,7 +122,9 @@ class NodeJoiner::Attempt {
   absl::StatusOr<Certificate> CheckCertificate(const PrivateKey& key,
                                                const std::string& pem) const;
   absl::Status Prove(const ApiServerLogin& login);
+  // Of this machine's key and token, whichever run made it.
   bool IsOurs(const Csr& found, const PrivateKey& key) const;
+  bool IsOfThisRun(const Csr& found) const;
   Csr NewRequest(const BootstrapGrant& grant, const PrivateKey& key,
                  const std::string& csr_pem) const;
 
@@ -138,6 +144,7 @@ class NodeJoiner::Attempt {
   const JoinPlan& plan_;
   const Collaborators& with_;
   const absl::Duration deadline_;
+  const std::string run_ = HexEncode(RandomBytes(8));
   // Set from the grant, for IsOurs().
   std::string requester_;
 };
@@ -280,6 +287,7 @@ Csr NodeJoiner::Attempt::NewRequest(const BootstrapGrant& grant,
       {key.public_key_digest(), grant.token.id().text(), plan_.node_name});
   Csr csr;
   csr.mutable_metadata()->set_name("latchkey-" + digest.substr(0, kDigits));
+  (*csr.mutable_metadata()->mutable_annotations())[kRunAnnotation] = run_;
   auto& spec = *csr.mutable_spec();
   spec.set_request(csr_pem);
   spec.set_signer_name(std::string(kSigner));
@@ -295,10 +303,6 @@ absl::StatusOr<Csr> NodeJoiner::Attempt::Ask(ClusterSession& session,
                                              const PrivateKey& key, Csr csr) {
   const std::string base_name = csr.metadata().name();
   int dead = 0;
-  // A request that this run may have made is taken as it is. One that an
-  // earlier run left denied or failed has had its answer, and is passed over:
-  // what was wrong may have been mended since.
-  bool maybe_made = false;
   while (true) {
     LATCHKEY_ASSIGN_OR_RETURN(KubernetesClient* const client, session.Client());
     absl::StatusOr<Csr> answer = client->Create(csr);
@@ -306,7 +310,6 @@ absl::StatusOr<Csr> NodeJoiner::Attempt::Ask(ClusterSession& session,
       session.Succeeded();
       return answer;
     }
-    maybe_made = maybe_made || OutcomeIsUnknown(answer.status());
     if (absl::IsAlreadyExists(answer.status())) {
       answer = client->Get<Csr>({"", csr.metadata().name()});
       if (answer.ok()) {
@@ -317,7 +320,10 @@ absl::StatusOr<Csr> NodeJoiner::Attempt::Ask(ClusterSession& session,
               "this key and token",
               csr.metadata().name()));
         }
-        if (maybe_made || DeathOf(*answer) == nullptr ||
+        // What this run made, and had no answer to, is taken as it is. One
+        // that an earlier run left denied or failed has had its answer, and is
+        // passed over: what was wrong may have been mended since.
+        if (DeathOf(*answer) == nullptr || IsOfThisRun(*answer) ||
             dead >= kMaxDeadRequests) {
           return answer;
         }
@@ -344,6 +350,12 @@ bool NodeJoiner::Attempt::IsOurs(const Csr& found,
   return request.ok() && request->key_digest == key.public_key_digest() &&
          request->common_names ==
              std::vector<std::string>{NodeUserName(plan_.node_name)};
+}
+
+bool NodeJoiner::Attempt::IsOfThisRun(const Csr& found) const {
+  const auto& annotations = found.metadata().annotations();
+  const auto run = annotations.find(kRunAnnotation);
+  return run != annotations.end() && run->second == run_;
 }
 
 absl::StatusOr<std::string> NodeJoiner::Attempt::Wait(ClusterSession& session,

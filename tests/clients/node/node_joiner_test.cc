@@ -580,6 +580,21 @@ TEST_F(NodeJoinerTest, WhatAnEarlierRunWasDeniedIsAskedAnew) {
   EXPECT_THAT(RequestNames(), SizeIs(3));
 }
 
+TEST_F(NodeJoinerTest, AnEarlierRunsDenialIsNoAnswerToARequestThatWasLost) {
+  for (const auto effect : {FakeKubernetesClient::Effect::kNotDone,
+                            FakeKubernetesClient::Effect::kDone}) {
+    cluster_.fate = FakeCluster::Fate::kDenied;
+    ASSERT_THAT(Join(), StatusIs(absl::StatusCode::kPermissionDenied));
+    cluster_.fate = FakeCluster::Fate::kIssued;
+    // The name of the first try is taken, and whether the server came to look
+    // is not known.
+    cluster_.server().FailNext(Verb::kCreate, 1, absl::UnavailableError("lost"),
+                               effect);
+    ASSERT_THAT(Join(), Joined());
+    std::filesystem::remove_all(paths_.cert_dir);  // and another machine comes
+  }
+}
+
 TEST_F(NodeJoinerTest, DeniedRequestsDoNotPileUpForEver) {
   cluster_.fate = FakeCluster::Fate::kDenied;
   for (int i = 0; i < 20; ++i) {
