@@ -26,7 +26,7 @@ using RandomBlock = std::array<unsigned char, 128>;
 
 // `length` characters from the bytes of blocks that `next_block` makes.
 template <typename NextBlock>
-std::string SampleFromBlocks(size_t length, NextBlock next_block) {
+SecretString SampleFromBlocks(size_t length, NextBlock next_block) {
   decltype(next_block()) block;
   size_t used = block.size();
   std::string text = SampleBase36(length, [&]() -> uint8_t {
@@ -37,7 +37,9 @@ std::string SampleFromBlocks(size_t length, NextBlock next_block) {
     return block[used++];
   });
   OPENSSL_cleanse(block.data(), block.size());
-  return text;
+  SecretString secret(text);
+  Wipe(text);
+  return secret;
 }
 
 }  // namespace
@@ -49,19 +51,16 @@ std::string RandomBytes(size_t count) {
 }
 
 SecretString RandomBase36(size_t length) {
-  std::string text = SampleFromBlocks(length, [] {
+  return SampleFromBlocks(length, [] {
     RandomBlock block;
     FillWithRandomBytes(block.data(), block.size());
     return block;
   });
-  SecretString secret(text);
-  Wipe(text);
-  return secret;
 }
 
-std::string DeriveBase36(std::string_view domain,
-                         std::initializer_list<std::string_view> parts,
-                         size_t length) {
+SecretString DeriveBase36(std::string_view domain,
+                          std::initializer_list<std::string_view> parts,
+                          size_t length) {
   return SampleFromBlocks(length, [&, counter = uint64_t{0}]() mutable {
     Sha256Stream stream;
     stream.AddFramed(domain);

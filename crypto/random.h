@@ -24,9 +24,9 @@ SecretString RandomBase36(size_t length);
 // the bytes of SHA-256(domain, counter, parts...) for the counters 0, 1 and so
 // on, rejection-sampled. Parts are told apart as in DigestOfParts. The result
 // is as secret, and as strong, as the parts are.
-std::string DeriveBase36(std::string_view domain,
-                         std::initializer_list<std::string_view> parts,
-                         size_t length);
+SecretString DeriveBase36(std::string_view domain,
+                          std::initializer_list<std::string_view> parts,
+                          size_t length);
 
 }  // namespace latchkey
 

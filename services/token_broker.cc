@@ -31,7 +31,7 @@ constexpr int kMaxTries = 3;
 absl::Status ValidateRequest(const IssueRequest& request) {
   LATCHKEY_RETURN_IF_ERROR(ValidateScope(request.scope));
   LATCHKEY_RETURN_IF_ERROR(ValidateLabels(request.labels));
-  const std::string& id = request.request_id;
+  const std::string_view id = request.request_id.Reveal();
   const bool printable = std::all_of(
       id.begin(), id.end(), [](char c) { return c > ' ' && c < '\x7f'; });
   if (!id.empty() && (id.size() < kMinRequestIdLength ||
@@ -88,7 +88,7 @@ struct TokenBroker::Mint {
   std::string provisioner;
   IdentityKind provisioner_kind;
   TokenLabels labels;
-  std::string request_id;
+  SecretString request_id;
   std::string request_key;
   std::string request_digest;
   PolicyGrant grant;
@@ -97,10 +97,11 @@ struct TokenBroker::Mint {
   // The id of the n-th probe. Deriving it makes the create its own lock: a
   // repetition on any replica meets the first one's Secret.
   TokenId IdOfProbe(int probe) const {
-    const std::string text = DeriveBase36(
-        "latchkey token id v1",
-        {provisioner, request_id, std::to_string(probe)}, TokenId::kLength);
-    return *TokenId::Parse(text);
+    const SecretString text =
+        DeriveBase36("latchkey token id v1",
+                     {provisioner, request_id.Reveal(), std::to_string(probe)},
+                     TokenId::kLength);
+    return *TokenId::Parse(text.Reveal());
   }
 
   // What its record says whether it is written or not.
@@ -122,10 +123,10 @@ struct TokenBroker::Mint {
   absl::StatusOr<Ticket> TicketFor(const TokenId& id,
                                    const SecretString& salt) const {
     return Ticket::FromSecret(
-        id, SecretString(DeriveBase36(
+        id, DeriveBase36(
                 "latchkey ticket v1",
-                {id.text(), salt.Reveal(), provisioner, request_id},
-                Ticket::kSecretLength)));
+                {id.text(), salt.Reveal(), provisioner, request_id.Reveal()},
+                Ticket::kSecretLength));
   }
 };
 
@@ -149,10 +150,10 @@ absl::StatusOr<IssuedToken> TokenBroker::Issue(const Identity& caller,
             .grant = std::move(grant),
             .delivery = request.delivery};
   if (mint.request_id.empty()) {
-    mint.request_id = std::string(RandomBase36(32).Reveal());
+    mint.request_id = RandomBase36(32);
   }
-  mint.request_key = DigestOfParts("latchkey request key v1",
-                                   {mint.provisioner, mint.request_id});
+  mint.request_key = DigestOfParts(
+      "latchkey request key v1", {mint.provisioner, mint.request_id.Reveal()});
   absl::StatusOr<IssuedToken> issued =
       request.validate_only
           ? Preview(mint)

@@ -27,8 +27,8 @@ struct IssueRequest {
   Delivery delivery = Delivery::kTicket;
   // Absent: the policy's default.
   std::optional<absl::Duration> lifetime;
-  // Empty: a random one.
-  std::string request_id;
+  // Empty: a random one. A secret: with the record's salt it makes the ticket.
+  SecretString request_id;
   bool validate_only = false;
   TokenLabels labels;
 };

@@ -268,7 +268,7 @@ absl::StatusOr<IssueRequest> FromMessage(const v1::IssueTokenRequest& message) {
     LATCHKEY_ASSIGN_OR_RETURN(request.lifetime,
                               FromMessage("lifetime", message.lifetime()));
   }
-  request.request_id = message.request_id();
+  request.request_id = SecretString(message.request_id());
   request.labels = ToLabels(message.labels());
   request.validate_only = message.validate_only();
   return request;

@@ -282,9 +282,10 @@ void ReadProgress(AnnotationReader& reader, TokenRecord& record) {
   }
 }
 
-std::string Data(const kubernetes::Secret& secret, const char* key) {
+// As long as `secret` is there: a copy would be one more that is not wiped.
+std::string_view Data(const kubernetes::Secret& secret, const char* key) {
   const auto it = secret.data().find(key);
-  return it == secret.data().end() ? std::string() : it->second;
+  return it == secret.data().end() ? std::string_view() : it->second;
 }
 
 absl::Status Unreadable(const TokenId& id, std::string_view what) {
@@ -330,7 +331,7 @@ void WriteTokenSecret(const TokenRecord& record, kubernetes::Secret& secret) {
   const bool live = record.state == TokenState::kActive ||
                     record.state == TokenState::kReserved;
   data[kTokenId] = record.id.text();
-  data[kTokenSecret] = std::string(record.secret.Reveal());
+  data[kTokenSecret] = record.secret.Reveal();
   data[kExpiration] = FormatRfc3339(record.expire_time);
   data[kDescription] =
       fmt::format("Latchkey: one machine, {}", record.scope.node_name);
@@ -340,7 +341,7 @@ void WriteTokenSecret(const TokenRecord& record, kubernetes::Secret& secret) {
   if (record.ticket_salt.empty()) {
     data.erase(kTicketSalt);
   } else {
-    data[kTicketSalt] = std::string(record.ticket_salt.Reveal());
+    data[kTicketSalt] = record.ticket_salt.Reveal();
   }
 }
 

@@ -86,9 +86,9 @@ absl::StatusOr<BatchId> BatchId::Load(const std::string& path) {
 }
 
 SecretString BatchId::RequestIdOf(const v1::IssueTokenRequest& request) const {
-  return SecretString(DeriveBase36("latchkeyctl batch",
-                                   {key_.Reveal(), CanonicalBytes(request)},
-                                   kRequestIdLength));
+  return DeriveBase36("latchkeyctl batch",
+                      {key_.Reveal(), CanonicalBytes(request)},
+                      kRequestIdLength);
 }
 
 }  // namespace latchkey

@@ -38,9 +38,9 @@ class BatchIssueTest : public ::testing::Test {
   static BatchItems Items(int count, const std::string& run = "request") {
     BatchItems items;
     for (int i = 0; i < count; ++i) {
-      items.push_back(
-          IssueRequest{.scope = {.node_name = fmt::format("worker-{}", i)},
-                       .request_id = fmt::format("{}-{:06}", run, i)});
+      items.push_back(IssueRequest{
+          .scope = {.node_name = fmt::format("worker-{}", i)},
+          .request_id = SecretString(fmt::format("{}-{:06}", run, i))});
     }
     return items;
   }
@@ -156,7 +156,7 @@ TEST_F(BatchIssueTest, AClientThatGivesUpGetsNoMoreBegun) {
 TEST_F(BatchIssueTest, ItemsWithoutARequestIdAreEachTheirOwn) {
   BatchItems items = Items(10);
   for (auto& item : items) {
-    item->request_id.clear();
+    item->request_id = {};
     item->scope.node_name = "worker-same";
   }
   EXPECT_THAT(Run(items), ::testing::Each(IsOk()));

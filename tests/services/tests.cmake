@@ -1,5 +1,5 @@
 foreach(name batch_issue bearer_cache broker_metrics csr_rules event_merge
-             fair_queue peer_key rate_limiter record_index refusal_tally
+             fair_queue freed_secrets peer_key rate_limiter record_index refusal_tally
              rpc_table token_broker token_messages watch_cursor work_schedule
              worker_pool)
   latchkey_test(services/${name}_test.cc DEPS latchkey::services)

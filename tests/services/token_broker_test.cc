@@ -50,9 +50,9 @@ class TokenBrokerTest : public ::testing::Test {
   }
 
   // A request for `node`; a repetition is the same call.
-  static IssueRequest For(std::string node, std::string request_id = "") {
+  static IssueRequest For(std::string node, std::string_view request_id = "") {
     return {.scope = {.node_name = std::move(node)},
-            .request_id = std::move(request_id)};
+            .request_id = SecretString(request_id)};
   }
   absl::StatusOr<IssuedToken> Issue(const IssueRequest& request) {
     return broker_.Issue(caller_, request);

@@ -49,7 +49,7 @@ TEST(TokenMessagesTest, ARequestArrivesWhole) {
   EXPECT_TRUE(request->scope.allow_node_replacement);
   EXPECT_EQ(request->delivery, Delivery::kDirect);
   EXPECT_EQ(request->lifetime, absl::Milliseconds(60'500));
-  EXPECT_EQ(request->request_id, "3b0c4c1e-request");
+  EXPECT_EQ(request->request_id.Reveal(), "3b0c4c1e-request");
   EXPECT_TRUE(request->validate_only);
   EXPECT_EQ(FromMessage(Message())->delivery, Delivery::kTicket);
   EXPECT_EQ(FromMessage(Message())->lifetime, std::nullopt);

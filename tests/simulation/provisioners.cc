@@ -25,6 +25,7 @@ using latchkey::IssuedToken;
 using latchkey::IssueRequest;
 using latchkey::RevokedTokens;
 using latchkey::RevokeOrder;
+using latchkey::SecretString;
 using latchkey::StoredToken;
 using latchkey::TokenRecord;
 using latchkey::TokenState;
@@ -135,7 +136,7 @@ IssueRequest World::RequestFor(const Machine& machine,
   IssueRequest request;
   request.scope.node_name = machine.node_name;
   request.delivery = delivery;
-  request.request_id = "request-for-" + machine.node_name;
+  request.request_id = SecretString("request-for-" + machine.node_name);
   request.lifetime = short_lives_ ? absl::Minutes(1) : kLifetime;
   return request;
 }
@@ -321,7 +322,8 @@ void World::Preview(const Machine& machine) {
   IssueRequest request = RequestFor(machine, Delivery::kTicket);
   request.scope.node_name =
       std::string(WriteLog::kTrialNode) + machine.node_name;
-  request.request_id += "-on-trial";
+  request.request_id =
+      SecretString("request-on-trial-for-" + machine.node_name);
   request.validate_only = true;
   const auto shown =
       Ask<IssuedToken>("preview", machine.node_name, CallKind::kReads,

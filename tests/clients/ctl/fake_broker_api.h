@@ -217,8 +217,8 @@ class FakeBrokerApi final : public latchkey::BrokerApi {
     }
     v1::IssueTokenResponse& answer = minted[request.request_id()];
     if (!answer.token().id().empty()) return answer;
-    const std::string id =
-        latchkey::DeriveBase36("fake", {request.request_id()}, 6);
+    const std::string id(
+        latchkey::DeriveBase36("fake", {request.request_id()}, 6).Reveal());
     v1::Token& token = *answer.mutable_token();
     token.set_id(id);
     *token.mutable_scope() = request.scope();
@@ -228,13 +228,12 @@ class FakeBrokerApi final : public latchkey::BrokerApi {
     if (request.delivery() == v1::DELIVERY_DIRECT) {
       answer.set_bootstrap_token(id + ".0123456789abcdef");
     } else {
-      answer.set_ticket(
-          std::string(latchkey::Ticket::FromSecret(
-                          *latchkey::TokenId::Parse(id),
-                          latchkey::SecretString(latchkey::DeriveBase36(
-                              "t", {request.request_id()}, 32)))
-                          ->text()
-                          .Reveal()));
+      answer.set_ticket(std::string(
+          latchkey::Ticket::FromSecret(
+              *latchkey::TokenId::Parse(id),
+              latchkey::DeriveBase36("t", {request.request_id()}, 32))
+              ->text()
+              .Reveal()));
     }
     return answer;
   }
