@@ -5,14 +5,14 @@
 //
 // The environment chooses: LATCHKEY_CHAOS_SEED the faults (the moments at which
 // they strike still depend on the machine), LATCHKEY_CHAOS_SECONDS how long new
-// machines come and faults are made, by default 30.
+// machines come and faults are made, by default 30. They go on until there was
+// one of each kind.
 
 #include <signal.h>
 #include <stdlib.h>
 
 #include <algorithm>
 #include <atomic>
-#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -42,13 +42,21 @@ namespace latchkey_testing {
 namespace {
 
 using latchkey::TokenState;
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr int kMachinesAtATime = 20;
 constexpr int kThievesAtATime = 4;
 // Short, so that the records of the run expire within it.
 constexpr absl::Duration kJoinWindow = absl::Seconds(60);
 constexpr absl::Duration kJoinPatience = absl::Minutes(2);
+// How much longer there may be faults, until each kind has been made.
+constexpr absl::Duration kFaultPatience = absl::Minutes(1);
+
+constexpr char kBroker[] = "broker";
+constexpr char kMachine[] = "latchkey-join";
 
 uint64_t NumberFrom(const char* variable, uint64_t otherwise) {
   const char* text = getenv(variable);
@@ -78,10 +86,12 @@ class Unit {
     Signal(SIGKILL);
     if (thread_.joinable()) thread_.join();
   }
-  // To the run that is under way, if one is.
-  void Signal(int signal) {
+  // To the run that is under way; false if none is.
+  bool Signal(int signal) {
     const std::lock_guard lock(mutex_);
-    if (process_ != nullptr) process_->Signal(signal);
+    if (process_ == nullptr) return false;
+    process_->Signal(signal);
+    return true;
   }
 
   // How its last run ended: 0 joined, 3 refused, which is final too.
@@ -135,6 +145,41 @@ class Unit {
   std::jthread thread_;
 };
 
+// Does things later, whatever the test waits for meanwhile: its own calls of an
+// API server that is frozen must not keep that frozen.
+class Mender {
+ public:
+  void Later(absl::Duration delay, std::function<void()> mend) {
+    const std::lock_guard lock(mutex_);
+    due_.emplace(absl::Now() + delay, std::move(mend));
+  }
+  bool IsDone() const {
+    const std::lock_guard lock(mutex_);
+    return due_.empty();
+  }
+
+ private:
+  void Run(const std::stop_token& stop) {
+    WaitUntil(
+        [&] {
+          std::unique_lock lock(mutex_);
+          if (!due_.empty() && due_.begin()->first <= absl::Now()) {
+            const auto mend = due_.begin();
+            lock.unlock();  // nobody else takes one out
+            mend->second();
+            lock.lock();
+            due_.erase(mend);
+          }
+          return stop.stop_requested();
+        },
+        absl::InfiniteDuration());
+  }
+
+  mutable std::mutex mutex_;
+  std::multimap<absl::Time, std::function<void()>> due_;
+  std::jthread thread_{[this](const std::stop_token& stop) { Run(stop); }};
+};
+
 class ChaosE2eTest : public JoinTest {
  protected:
   ChaosE2eTest() : JoinTest({.audit = true}) {}
@@ -154,6 +199,7 @@ class ChaosE2eTest : public JoinTest {
     nodes_ = std::make_unique<FaultProxy>(node_ports_, Draw());
   }
   void TearDown() override {
+    WaitUntil([this] { return mender_.IsDone(); });
     units_.clear();
     for (auto& broker : brokers_) broker.reset();
     JoinTest::TearDown();
@@ -175,7 +221,9 @@ class ChaosE2eTest : public JoinTest {
     options.log_level = "info";
     options.provisioner_port = provisioner_ports_[i];
     options.node_port = node_ports_[i];
-    options.more_config = fmt::format("audit: {{file: {}}}\n", AuditFile(i));
+    options.more_config =
+        fmt::format("audit: {{file: {}}}\nmetrics: {{listen: 127.0.0.1:0}}\n",
+                    AuditFile(i));
     brokers_[i] = StartBroker(options);
     SearchLater(AuditFile(i));
   }
@@ -273,30 +321,32 @@ class ChaosE2eTest : public JoinTest {
     Unit& of_ticket = NewUnit(victim.name());
     of_ticket.machine().UseTicket(
         pki(), fmt::format("127.0.0.1:{}", nodes_->port()), ticket);
-    thieves_.push_back(&of_ticket);
+    thieves_of_[victim.name()].push_back(&of_ticket);
+    with_ticket_.push_back(&of_ticket);
     const std::string secret(token->record.secret.Reveal());
     for (const std::string& name :
          {victim.name(), std::string("worker-evil")}) {
       Unit& of_token = NewUnit(name);
       of_token.machine().UseToken(api_url_, cluster_ca_file(),
                                   IdOf(ticket) + "." + secret);
-      thieves_.push_back(&of_token);
+      thieves_of_[victim.name()].push_back(&of_token);
     }
-    for (size_t i = thieves_.size() - 3; i < thieves_.size(); ++i) {
-      thieves_[i]->Start();
-    }
+    for (Unit* thief : thieves_of_[victim.name()]) thief->Start();
   }
 
   // What happens around the machines until all of them are done, or `patience`
   // is over. A machine that has joined gets its Node, as its kubelet would make
-  // it.
+  // it, though not before its thieves have had their answer: until then its
+  // token is one that lets somebody in.
   bool AwaitJoined(const std::vector<Unit*>& units, absl::Duration patience) {
     return WaitUntil(
         [&] {
           MakeTrouble();
           bool all = true;
           for (Unit* unit : units) {
-            if (!unit->IsDone()) {
+            if (!unit->IsDone() ||
+                !std::ranges::all_of(thieves_of_[unit->name()],
+                                     &Unit::IsDone)) {
               all = false;
             } else if (!has_node_.contains(unit->name())) {
               latchkey::kubernetes::Node node;
@@ -319,96 +369,124 @@ class ChaosE2eTest : public JoinTest {
   void MakeTrouble() {
     absl::SleepFor(absl::Milliseconds(20));
     const absl::Time now = absl::Now();
-    while (!mending_.empty() && mending_.front().first <= now) {
-      const auto mend = std::move(mending_.front().second);
-      mending_.pop_front();
-      mend();
-    }
     if (!trouble_ || now < next_trouble_) return;
     next_trouble_ = now + absl::Milliseconds(Draw(200, 1200));
-    const int drawn = Draw(0, 99);
-    if (drawn < 25) {
-      TroubleBroker(Draw(0, 1));
-    } else if (drawn < 70) {
-      TroubleMachine();
-    } else {
-      TroubleCluster();
+    // The two that take seconds to come back not too often, or there would be
+    // no cluster to speak of.
+    if (now >= next_outage_ &&
+        MakeOneOf(outages_, {{"etcd", 1}, {"kube-apiserver", 1}})) {
+      next_outage_ = now + absl::Seconds(10);
+      return;
     }
-  }
-  // In order of time, more or less: what is due waits for what was there
-  // before.
-  void Later(int milliseconds, std::function<void()> mend) {
-    mending_.emplace_back(absl::Now() + absl::Milliseconds(milliseconds),
-                          std::move(mend));
+    MakeOneOf(troubles_,
+              {{kBroker, 3}, {kMachine, 5}, {"kube-controller-manager", 2}});
   }
 
-  void TroubleBroker(int i) {
-    if (std::exchange(broker_in_trouble_[i], true)) return;
-    if (Draw(0, 1) == 0) {
-      Count("kill -9 broker");
+  struct Trouble {
+    std::string program;
+    bool kill;
+  };
+  // One from a deck in which each program's kill and freeze are so often; it is
+  // shuffled anew when it is used up, so each comes in its turn. What cannot be
+  // done now is still owed. False if nothing can.
+  bool MakeOneOf(std::vector<Trouble>& deck,
+                 const std::map<std::string, int>& often) {
+    if (deck.empty()) {
+      for (const auto& [program, count] : often) {
+        for (int i = 0; i < count; ++i) {
+          deck.push_back({program, true});
+          deck.push_back({program, false});
+        }
+      }
+      std::ranges::shuffle(deck, random_);
+    }
+    const auto done = std::ranges::find_if(
+        deck, [this](const Trouble& trouble) { return Make(trouble); });
+    if (done == deck.end()) return false;
+    deck.erase(done);
+    return true;
+  }
+  // False if it cannot be done now.
+  bool Make(const Trouble& trouble) {
+    bool done = false;
+    if (trouble.program == kBroker) {
+      done = TroubleBroker(Draw(0, 1), trouble.kill);
+    } else if (trouble.program == kMachine) {
+      done = TroubleMachine(trouble.kill);
+    } else {
+      done = TroubleCluster(trouble);
+    }
+    if (done) ++faults_[NameOf(trouble)];
+    return done;
+  }
+  static std::string NameOf(const Trouble& trouble) {
+    return (trouble.kill ? "kill -9 " : "freeze ") + trouble.program;
+  }
+  void Later(int milliseconds, std::function<void()> mend) {
+    mender_.Later(absl::Milliseconds(milliseconds), std::move(mend));
+  }
+
+  bool TroubleBroker(int i, bool kill) {
+    if (broker_in_trouble_[i].exchange(true)) return false;
+    if (kill) {
       brokers_[i]->Stop(SIGKILL);
       Later(Draw(100, 1500), [this, i] {
         brokers_[i]->StartAgain();
         broker_in_trouble_[i] = false;
       });
     } else {
-      Count("freeze broker");
       brokers_[i]->Signal(SIGSTOP);
       Later(Draw(200, 4000), [this, i] {
         brokers_[i]->Signal(SIGCONT);
         broker_in_trouble_[i] = false;
       });
     }
+    return true;
   }
 
-  void TroubleMachine() {
+  bool TroubleMachine(bool kill) {
     std::vector<Unit*> busy;
     for (const auto& unit : units_) {
       if (!unit->IsDone()) busy.push_back(unit.get());
     }
-    if (busy.empty()) return;
+    if (busy.empty()) return false;
     Unit* unit = busy[Draw(0, static_cast<int>(busy.size()) - 1)];
-    if (Draw(0, 2) != 0) {
-      Count("kill -9 latchkey-join");
-      unit->Signal(SIGKILL);
-    } else {
-      Count("freeze latchkey-join");
-      unit->Signal(SIGSTOP);
-      Later(Draw(100, 2000), [unit] { unit->Signal(SIGCONT); });
-    }
+    if (kill) return unit->Signal(SIGKILL);
+    if (!unit->Signal(SIGSTOP)) return false;
+    Later(Draw(100, 2000), [unit] { unit->Signal(SIGCONT); });
+    return true;
   }
 
-  // One at a time, and the two that take seconds to come back not too often, or
-  // there would be no cluster to speak of.
-  void TroubleCluster() {
-    if (cluster_in_trouble_) return;
-    const char* program = "kube-controller-manager";
-    if (absl::Now() >= next_outage_ && Draw(0, 1) == 0) {
-      program = Draw(0, 2) == 0 ? "etcd" : "kube-apiserver";
-      next_outage_ = absl::Now() + absl::Seconds(10);
+  // One at a time.
+  bool TroubleCluster(const Trouble& trouble) {
+    if (cluster_in_trouble_) return false;
+    // One that is on its way back from a kill cannot be killed.
+    if (!cluster()
+             .Kill(trouble.program, trouble.kill ? SIGKILL : SIGSTOP)
+             .ok()) {
+      return false;
     }
-    const bool kill = Draw(0, 1) == 0;
-    if (!cluster().Kill(program, kill ? SIGKILL : SIGSTOP).ok()) return;
-    Count(fmt::format("{} {}", kill ? "kill -9" : "freeze", program));
     cluster_in_trouble_ = true;
-    Later(Draw(300, 2500), [this, program, kill] {
-      if (!kill) cluster().Kill(program, SIGCONT).IgnoreError();
+    Later(Draw(300, 2500), [this, trouble] {
+      if (!trouble.kill) {
+        EXPECT_THAT(cluster().Kill(trouble.program, SIGCONT), IsOk());
+      }
       cluster_in_trouble_ = false;
     });
+    return true;
   }
 
   // Faults are over: what is frozen thaws, what is dead is started.
   void EndTrouble() {
     trouble_ = false;
     SetFaults(false);
-    while (!mending_.empty()) MakeTrouble();
+    ASSERT_TRUE(WaitUntil([this] { return mender_.IsDone(); }));
     ASSERT_THAT(cluster().AwaitReady(), IsOk());
   }
-  void Count(const std::string& fault) { ++faults_[fault]; }
 
-  void ReportFaults() const {
+  // How often each kind of fault struck, those that never did included.
+  std::map<std::string, int> Faults() const {
     static const std::map<ConnectionFate, std::string> kNames = {
-        {ConnectionFate::kWhole, "whole"},
         {ConnectionFate::kRefused, "refused"},
         {ConnectionFate::kSlow, "slow"},
         {ConnectionFate::kCut, "cut"},
@@ -416,13 +494,29 @@ class ChaosE2eTest : public JoinTest {
         {ConnectionFate::kAnswerLost, "answer lost"},
         {ConnectionFate::kSilent, "silent"}};
     std::map<std::string, int> all = faults_;
-    for (const auto* proxy : {api_.get(), provisioners_.get(), nodes_.get()}) {
-      for (const auto& [fate, count] : proxy->Fates()) {
-        all["connection " + kNames.at(fate)] += count;
+    for (const char* program : {kBroker, kMachine, "kube-controller-manager",
+                                "kube-apiserver", "etcd"}) {
+      for (const bool kill : {true, false}) all[NameOf({program, kill})] += 0;
+    }
+    for (const auto& [fate, name] : kNames) {
+      int& count = all["connection " + name];
+      for (const auto* proxy :
+           {api_.get(), provisioners_.get(), nodes_.get()}) {
+        const auto strikes = proxy->Strikes();
+        const auto found = strikes.find(fate);
+        if (found != strikes.end()) count += found->second;
       }
     }
-    for (const auto& [fault, count] : all) {
+    return all;
+  }
+  bool EveryKindHasStruck() const {
+    return std::ranges::all_of(
+        Faults(), [](const auto& fault) { return fault.second > 0; });
+  }
+  void CheckFaults() const {
+    for (const auto& [fault, count] : Faults()) {
       std::cerr << fmt::format("  {:5} {}\n", count, fault);
+      EXPECT_GT(count, 0) << fault;
     }
   }
 
@@ -522,11 +616,26 @@ class ChaosE2eTest : public JoinTest {
     EXPECT_EQ(verified.exit_code, 0) << verified.out << verified.err;
   }
 
+  // Each was refused: it neither joined nor failed for want of trying.
   void CheckThieves() {
-    for (const Unit* thief : thieves_) {
-      EXPECT_NE(thief->outcome(), 0) << "a thief joined as " << thief->name();
-      EXPECT_FALSE(std::filesystem::exists(thief->machine().current_pem()));
+    EXPECT_THAT(with_ticket_, Not(IsEmpty()));
+    for (const auto& [victim, thieves] : thieves_of_) {
+      for (const Unit* thief : thieves) {
+        EXPECT_EQ(thief->outcome(), 3)
+            << "as " << thief->name() << ": " << LogOf(*thief);
+        EXPECT_FALSE(std::filesystem::exists(thief->machine().current_pem()));
+      }
     }
+    // The last two are for one whom the faults held up for a minute.
+    for (const Unit* thief : with_ticket_) {
+      EXPECT_THAT(
+          LogOf(*thief),
+          AnyOf(HasSubstr("TICKET_ALREADY_CLAIMED"), HasSubstr("TOKEN_SPENT"),
+                HasSubstr("TOKEN_EXPIRED"), HasSubstr("TICKET_UNKNOWN")));
+    }
+  }
+  static std::string LogOf(const Unit& unit) {
+    return ReadFile(unit.machine().dir().File("join.log"));
   }
 
   std::vector<latchkey::kubernetes::Secret> RecordsLeft() {
@@ -551,7 +660,8 @@ class ChaosE2eTest : public JoinTest {
   std::unique_ptr<BrokerProcess> brokers_[2];
 
   std::vector<std::unique_ptr<Unit>> units_;
-  std::vector<Unit*> thieves_;
+  std::map<std::string, std::vector<Unit*>> thieves_of_;  // by their victim
+  std::vector<Unit*> with_ticket_;                        // the thieves of one
   std::map<const Unit*, std::string> ticket_of_;
   std::map<std::string, std::string> key_of_;  // by token id
   std::set<std::string> has_node_;
@@ -559,10 +669,13 @@ class ChaosE2eTest : public JoinTest {
   bool trouble_ = false;
   absl::Time next_trouble_ = absl::InfinitePast();
   absl::Time next_outage_ = absl::InfinitePast();
-  std::deque<std::pair<absl::Time, std::function<void()>>> mending_;
-  bool broker_in_trouble_[2] = {};
-  bool cluster_in_trouble_ = false;
+  std::atomic<bool> broker_in_trouble_[2] = {};
+  std::atomic<bool> cluster_in_trouble_ = false;
+  std::vector<Trouble> troubles_;
+  std::vector<Trouble> outages_;
   std::map<std::string, int> faults_;
+  // The last to begin: brokers that it starts again end with its thread.
+  Mender mender_;
 };
 
 TEST_F(ChaosE2eTest, EveryHonestMachineJoinsOnceAndNoThiefDoes) {
@@ -578,7 +691,12 @@ TEST_F(ChaosE2eTest, EveryHonestMachineJoinsOnceAndNoThiefDoes) {
   SetFaults(true);
   const absl::Time begin = absl::Now();
   absl::Duration wild;
-  for (int round = 0; absl::Now() - begin < phase && !HasFailure(); ++round) {
+  const auto is_over = [&] {
+    const absl::Duration past = absl::Now() - begin;
+    return past >= phase + kFaultPatience ||
+           (past >= phase && EveryKindHasStruck());
+  };
+  for (int round = 0; !is_over() && !HasFailure(); ++round) {
     const auto surge =
         Surge(fmt::format("worker-wild-{}", round), kMachinesAtATime);
     for (int i = 0; i < kThievesAtATime; ++i) SendThieves(*surge[i]);
@@ -589,10 +707,12 @@ TEST_F(ChaosE2eTest, EveryHonestMachineJoinsOnceAndNoThiefDoes) {
   EndTrouble();
   std::cerr << honest.size() << " machines; the slowest join took " << calm
             << " without faults, " << wild << " with\n";
-  ReportFaults();
+  CheckFaults();
+  CheckThieves();
 
   for (const Unit* unit : honest) CheckJoined(*unit);
   const std::set<std::string> denied = CheckRequests();
+  EXPECT_THAT(denied, Not(IsEmpty())) << "no thief of a token has tried it";
   CheckClusterAudit(denied);
   CheckBrokersAudit();
   // A single silent connection costs seconds, however fast the calm run was.
@@ -611,7 +731,6 @@ TEST_F(ChaosE2eTest, EveryHonestMachineJoinsOnceAndNoThiefDoes) {
   EXPECT_TRUE(WaitUntil([&] { return RecordsLeft().empty(); },
                         kJoinWindow + absl::Minutes(1)))
       << RecordsLeft().size() << " records are left";
-  for (Unit* thief : thieves_) thief->Stop();
   CheckThieves();
   CheckRequests();
 }

@@ -11,11 +11,14 @@ latchkey_program(latchkeyd-with-faults
 add_dependencies(latchkey_join_testing
   latchkeyd latchkeyd-with-faults latchkeyctl latchkey-join)
 
-foreach(name audit chaos demo fairness join refusals races faults killed_join
+foreach(name audit demo fairness join refusals races faults killed_join
              kubelet secrets)
   latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e TIMEOUT 600
     DEPS latchkey::join_testing fmt::fmt)
 endforeach()
+# Bounded to five minutes, and a little for the control plane to come and go.
+latchkey_test(e2e/chaos_e2e_test.cc LABEL e2e TIMEOUT 330
+  DEPS latchkey::join_testing fmt::fmt)
 foreach(name expiry token_verbs)
   latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e WAITS TIMEOUT 600
     DEPS latchkey::join_testing)

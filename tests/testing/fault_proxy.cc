@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <optional>
@@ -32,14 +33,15 @@ constexpr int kMostBytes = 12'000;
 constexpr milliseconds kLostAnswerTime(200);
 constexpr milliseconds kSilence(6000);
 
-// In a hundred connections.
-constexpr auto kChances = std::to_array<std::pair<ConnectionFate, int>>({
-    {ConnectionFate::kRefused, 8},
-    {ConnectionFate::kSlow, 20},
-    {ConnectionFate::kCut, 15},
-    {ConnectionFate::kHalfClosed, 7},
-    {ConnectionFate::kAnswerLost, 15},
-    {ConnectionFate::kSilent, 5},
+// Of twenty connections, in any order.
+constexpr auto kFates = std::to_array<std::pair<ConnectionFate, int>>({
+    {ConnectionFate::kWhole, 6},
+    {ConnectionFate::kRefused, 2},
+    {ConnectionFate::kSlow, 4},
+    {ConnectionFate::kCut, 3},
+    {ConnectionFate::kHalfClosed, 1},
+    {ConnectionFate::kAnswerLost, 3},
+    {ConnectionFate::kSilent, 1},
 });
 
 sockaddr_in Loopback(int port) { return Ipv4Address("127.0.0.1", port); }
@@ -98,6 +100,7 @@ struct FaultProxy::Connection {
   const ConnectionFate fate;
   // Bytes until the fate strikes.
   int left;
+  bool was_struck = false;
   std::optional<Clock::time_point> doom = {};
   std::array<Flow, 2> flows = {
       Flow{.from = client, .to = server, .of_server = false},
@@ -125,6 +128,11 @@ std::map<ConnectionFate, int> FaultProxy::Fates() const {
   return fates_;
 }
 
+std::map<ConnectionFate, int> FaultProxy::Strikes() const {
+  const std::lock_guard lock(mutex_);
+  return strikes_;
+}
+
 int FaultProxy::Random(int least, int most) {
   return std::uniform_int_distribution<int>(least, most)(random_);
 }
@@ -149,17 +157,11 @@ void FaultProxy::Run(const std::stop_token& stop) {
 void FaultProxy::Accept() {
   const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
   if (client < 0) return;
-  ConnectionFate fate = ConnectionFate::kWhole;
-  if (faults_) {
-    int drawn = Random(0, 99);
-    for (const auto& [candidate, chance] : kChances) {
-      if (drawn >= 0 && drawn < chance) fate = candidate;
-      drawn -= chance;
-    }
-  }
+  const ConnectionFate fate = faults_ ? DrawFate() : ConnectionFate::kWhole;
   {
     const std::lock_guard lock(mutex_);
     ++fates_[fate];
+    if (fate == ConnectionFate::kRefused) ++strikes_[fate];
   }
   const int server = fate == ConnectionFate::kRefused ? -1 : Connect();
   if (server < 0) {
@@ -169,6 +171,24 @@ void FaultProxy::Accept() {
   MakeQuick(client);
   MakeQuick(server);
   connections_.emplace_back(client, server, fate, Random(0, kMostBytes));
+}
+
+ConnectionFate FaultProxy::DrawFate() {
+  if (next_fates_.empty()) {
+    for (const auto& [fate, count] : kFates) {
+      next_fates_.insert(next_fates_.end(), static_cast<size_t>(count), fate);
+    }
+    std::ranges::shuffle(next_fates_, random_);
+  }
+  const ConnectionFate fate = next_fates_.back();
+  next_fates_.pop_back();
+  return fate;
+}
+
+void FaultProxy::Strike(Connection& connection) {
+  if (std::exchange(connection.was_struck, true)) return;
+  const std::lock_guard lock(mutex_);
+  ++strikes_[connection.fate];
 }
 
 int FaultProxy::Connect() {
@@ -230,18 +250,22 @@ bool FaultProxy::Read(Connection& connection, Flow& flow) {
   switch (connection.fate) {
     case ConnectionFate::kSlow:
       flow.due = Clock::now() + milliseconds(Random(1, kLongestDelayMs));
+      Strike(connection);
       break;
     case ConnectionFate::kCut:
-      if (struck) return false;
-      break;
+      if (!struck) break;
+      Strike(connection);
+      return false;
     case ConnectionFate::kHalfClosed:
       if (!struck || !flow.of_server) break;
+      Strike(connection);
       flow.ended = true;
       shutdown(flow.to, SHUT_WR);
       return true;
     case ConnectionFate::kAnswerLost:
     case ConnectionFate::kSilent:
       if (!struck) break;
+      Strike(connection);
       if (!connection.doom.has_value()) {
         connection.doom =
             Clock::now() + (connection.fate == ConnectionFate::kSilent

@@ -15,7 +15,8 @@
 
 namespace latchkey_testing {
 
-// What becomes of a connection that is made while there are faults:
+// What becomes of a connection that is made while there are faults. Each fate
+// comes in every twenty connections.
 enum class ConnectionFate {
   kWhole,       // nothing
   kRefused,     // it is reset at once
@@ -46,6 +47,9 @@ class FaultProxy {
   void HoldAnswers(bool hold) { answers_held_ = hold; }
   // How many connections of each fate there were.
   std::map<ConnectionFate, int> Fates() const;
+  // How many of them lived until it struck: a cut that is due after more bytes
+  // than a connection has is none.
+  std::map<ConnectionFate, int> Strikes() const;
 
  private:
   struct Flow;
@@ -58,6 +62,8 @@ class FaultProxy {
   bool Serve(Connection& connection);
   bool Move(Connection& connection, Flow& flow);
   bool IsHeld(const Flow& flow) const;
+  ConnectionFate DrawFate();
+  void Strike(Connection& connection);
   bool Read(Connection& connection, Flow& flow);
   int Random(int least, int most);
 
@@ -69,7 +75,9 @@ class FaultProxy {
   std::atomic<bool> in_order_ = false;
   std::atomic<bool> answers_held_ = false;
   mutable std::mutex mutex_;
-  std::map<ConnectionFate, int> fates_;  // guarded by mutex_
+  std::map<ConnectionFate, int> fates_;    // guarded by mutex_
+  std::map<ConnectionFate, int> strikes_;  // guarded by mutex_
+  std::vector<ConnectionFate> next_fates_;
   std::list<Connection> connections_;
   std::jthread thread_;
 };
