@@ -36,6 +36,7 @@
 #include "latchkey/v1/token_broker.grpc.pb.h"
 #include "tests/e2e/join_test.h"
 #include "tests/testing/fault_proxy.h"
+#include "tests/testing/http_get.h"
 #include "tests/testing/wait_until.h"
 
 namespace latchkey_testing {
@@ -759,12 +760,17 @@ TEST_F(RecoveryE2eTest, ABrokerKilledInAClaimCostsTheJoinNoFiveSeconds) {
   StartReplica(1);
   nodes_->SetInOrder();
   Unit& unit = NewMachine("worker-claims");
-  // Frozen, it takes the call and does not answer.
-  brokers_[0]->Signal(SIGSTOP);
+  // It has the call, and stands still before it writes the record.
+  ASSERT_THAT(cluster().Kill("kube-apiserver", SIGSTOP), IsOk());
   unit.Start();
-  ASSERT_TRUE(
-      WaitUntil([&] { return nodes_->Fates()[ConnectionFate::kWhole] > 0; }));
+  const bool in_the_claim = WaitUntil([&] {
+    return HttpGet(brokers_[0]->metrics_port(), "/metrics")
+               .find("latchkey_calls_running{port=\"node\"} 1\n") !=
+           std::string::npos;
+  });
   brokers_[0]->Stop(SIGKILL);
+  ASSERT_THAT(cluster().Kill("kube-apiserver", SIGCONT), IsOk());
+  ASSERT_TRUE(in_the_claim);
   const absl::Duration took = TimeToJoin(unit);
   std::cerr << "joined " << took << " after the kill in a claim\n";
   EXPECT_LT(took, absl::Seconds(5));
