@@ -34,6 +34,7 @@ namespace {
 using latchkey::TokenState;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 // A disk of its own at `folder`, which must be there, for what is run in it.
@@ -376,6 +377,49 @@ TEST_F(BrokerExhaustionTest, AnAuditDiskThatFailsRefusesUntilItWorksAgain) {
       {});
   EXPECT_EQ(verified.exit_code, 0) << verified.out << verified.err;
   EXPECT_THAT(ReadFile(dir_.File("audit.log")), HasSubstr("audit.resume"));
+}
+
+// The claim is done before its record is written, and nobody knows before that
+// the disk has filled up.
+TEST_F(BrokerExhaustionTest, AFirstClaimThatCannotBeRecordedIsKeptForItsKey) {
+  StartBroker();
+  const auto first = NewMachine("worker-first");
+  const auto second = NewMachine("worker-second");
+  std::vector<std::unique_ptr<ChildProcess>> joins;
+  {
+    const FailingCalls failing(broker_->pid(), "write:error=ENOSPC",
+                               {"-P", dir_.File("audit.log")});
+    if (!failing.Works()) LATCHKEY_LEAVE_OUT("strace may not trace");
+    for (auto* newcomer : {first.get(), second.get()}) {
+      const Machine& machine = newcomer->machine;
+      newcomer->machine.UseTicket(pki_, broker_->node_endpoint(),
+                                  newcomer->ticket);
+      auto join = machine.StartJoin();
+      ASSERT_THAT(join, IsOk());
+      joins.push_back(*std::move(join));
+      ASSERT_TRUE(WaitUntil([&] {
+        return ReadFile(machine.dir().File("join.log"))
+                   .find("AUDIT_UNAVAILABLE") != std::string::npos;
+      }));
+    }
+    EXPECT_EQ(StateOf(*first), TokenState::kActive);
+    EXPECT_EQ(StateOf(*second), TokenState::kIssued);
+    for (const auto* newcomer : {first.get(), second.get()}) {
+      EXPECT_THAT(dev_.RequestsOf(IdOf(newcomer->ticket)), IsEmpty())
+          << "it was told of its token";
+    }
+  }
+  for (const auto& join : joins) {
+    EXPECT_EQ(join->AwaitExit(absl::Seconds(30)), 0);
+  }
+  for (const auto* newcomer : {first.get(), second.get()}) {
+    EXPECT_THAT(dev_.RequestsOf(IdOf(newcomer->ticket)), SizeIs(1));
+  }
+  broker_->Stop(SIGTERM);
+  const ProgramResult verified = RunProgram(
+      {BuiltProgram("latchkeyctl"), "audit", "verify", dir_.File("audit.log")},
+      {});
+  EXPECT_EQ(verified.exit_code, 0) << verified.out << verified.err;
 }
 
 TEST_F(BrokerExhaustionTest, ABrokerOutOfDescriptorsGoesOnOnceThereAreSome) {
