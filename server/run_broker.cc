@@ -119,6 +119,7 @@ int RunBroker(int argc, char** argv) {
   }
   if (dev->parsed()) return RunDev(dev_flags);
   HardenProcess();
+  EndWhenOutOfMemory();
   // Before the file is read: whoever asks for a reload by then gets it.
   const StopSignals signals({SIGTERM, SIGINT, SIGHUP});
   const absl::StatusOr<LoadedConfig> loaded = LoadConfig(config_path);

@@ -103,6 +103,7 @@ int RunCtl(const std::vector<std::string>& arguments, CommandContext& context) {
 
 int RunCtl(int argc, char** argv) {
   HardenProcess();
+  EndWhenOutOfMemory();
   const SystemClock clock;
   SystemPace pace;
   CommandContext context{

@@ -1,6 +1,7 @@
 #include "clients/node/run_join.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -26,11 +27,30 @@ namespace {
 // A join has a dozen open at a time; and some for what the libraries do.
 constexpr unsigned kOpenFiles = 64;
 
+// How long what is under way at the end of the time may still take.
+constexpr absl::Duration kOvertime = absl::Seconds(30);
+
+// Ends the process then, whatever hangs in it: gRPC waits for ever for a thread
+// that it could not have.
+void EndAfter(absl::Duration time) {
+  signal(SIGALRM, [](int) {
+    static constexpr std::string_view kLine =
+        "latchkey-join: hangs, as when it cannot have a thread; run it again\n";
+    [[maybe_unused]] const ssize_t written =
+        write(STDERR_FILENO, kLine.data(), kLine.size());
+    _exit(static_cast<int>(JoinVerdict::kTryAgain));
+  });
+  alarm(static_cast<unsigned>(
+      absl::ToInt64Seconds(absl::Ceil(time, absl::Seconds(1)))));
+}
+
 constexpr char kDescription[] =
     "Joins this machine to its Kubernetes cluster: exchanges the ticket, gets "
     "the certificate, writes what the kubelet reads.\n"
     "Exit codes: 0 joined, now or before; 1 this machine's files, or a bug; 2 "
-    "bad configuration; 3 refused, do not retry; 4 not in time, run it again.";
+    "bad configuration; 3 refused, do not retry; 4 not in time, run it again; "
+    "5 "
+    "out of memory.";
 
 JoinEnvironment ReadEnvironment() {
   JoinEnvironment environment;
@@ -77,6 +97,7 @@ absl::StatusOr<JoinResult> Join(const JoinConfig& config,
 
 int RunJoin(int argc, char** argv) {
   HardenProcess();
+  EndWhenOutOfMemory();
   GrpcBrokerClient::SilenceLibrary();
   std::string config_path = "/etc/latchkey/join.yaml";
   bool json = false;
@@ -99,6 +120,7 @@ int RunJoin(int argc, char** argv) {
                                   : ReportFormat::kText;
   const SystemClock clock;
   const auto config = LoadConfig(config_path);
+  if (config.ok()) EndAfter(config->plan.timeout + kOvertime);
   std::unique_ptr<GrpcBrokerClient> broker;
   if (config.ok() && config->broker) {
     broker = std::make_unique<GrpcBrokerClient>(*config->broker);

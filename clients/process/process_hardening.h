@@ -10,6 +10,15 @@ namespace latchkey {
 // Called before the first secret is read and the first thread is started.
 void HardenProcess();
 
+// The exit code of a program that has run out of memory.
+inline constexpr int kOutOfMemory = 5;
+
+// From now on a std::bad_alloc, which nobody catches, is one line on standard
+// error and the end with kOutOfMemory. Whatever dies so goes on from what it
+// left, as after kill -9. Not for the embedded control plane, which lets go of
+// the one connection that asked for too much.
+void EndWhenOutOfMemory();
+
 }  // namespace latchkey
 
 #endif  // LATCHKEY_CLIENTS_PROCESS_PROCESS_HARDENING_H_

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,10 @@ class BrokerProcess {
   // long as the broker is to.
   void StartAgain();
   void Signal(int signal) const { process_->Signal(signal); }
+  // Its exit code, or 128 + the signal's number, once it has ended.
+  std::optional<int> AwaitExit() const {
+    return process_->AwaitExit(absl::Seconds(20));
+  }
   bool Running() {
     return !process_->AwaitExit(absl::ZeroDuration()).has_value();
   }

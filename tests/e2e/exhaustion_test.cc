@@ -11,7 +11,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <optional>
+#include <regex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +23,7 @@
 #include <gmock/gmock.h>
 #include <netinet/in.h>
 
+#include "clients/process/process_hardening.h"
 #include "server/owned_fd.h"
 #include "tests/e2e/dev_process.h"
 #include "tests/e2e/join_test.h"
@@ -35,6 +39,8 @@ using latchkey::TokenState;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Le;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 // A disk of its own at `folder`, which must be there, for what is run in it.
@@ -282,33 +288,71 @@ TEST_F(ExhaustionTest,
   }
 }
 
-TEST_F(ExhaustionTest, AMachineOutOfMemoryIsAsOneThatIsKilled) {
-  for (const int megabytes : {30, 60, 90, 120, 200, 300, 400}) {
-    SCOPED_TRACE(megabytes);
-    const auto newcomer = NewMachine(fmt::format("worker-mb-{}", megabytes));
-    std::vector<std::string> command = {
-        "prlimit", fmt::format("--as={}", megabytes * 1'000'000)};
-    const auto join = JoinCommand(*newcomer);
-    command.insert(command.end(), join.begin(), join.end());
+// How a program ends that could not have memory.
+enum class MemoryEnd { kNone, kSaid, kAborted, kFailed };
+MemoryEnd EndOf(int exit_code, const std::string& err) {
+  EXPECT_NE(exit_code, -1) << "it hangs: " << err;
+  EXPECT_NE(exit_code, 2) << "its configuration is good: " << err;
+  EXPECT_NE(exit_code, 3) << "nobody refused it: " << err;
+  if (exit_code == 0) return MemoryEnd::kNone;
+  if (exit_code == latchkey::kOutOfMemory) {
+    EXPECT_THAT(err, HasSubstr(": out of memory"));
+    return MemoryEnd::kSaid;
+  }
+  EXPECT_THAT(err, Not(HasSubstr("bad_alloc")));
+  return exit_code == 128 + SIGABRT ? MemoryEnd::kAborted : MemoryEnd::kFailed;
+}
+
+TEST_F(ExhaustionTest, AMachineWhoseMemoryRunsOutSaysSoAndJoinsOnItsNextRun) {
+  std::map<MemoryEnd, int> ends;
+  for (int allocations = 1; ends[MemoryEnd::kNone] == 0;
+       allocations += 1 + allocations / 3) {
+    SCOPED_TRACE(allocations);
+    ASSERT_LT(allocations, 10'000'000);
+    const auto newcomer = NewMachine(fmt::format("worker-{}", allocations));
     const ProgramResult result =
-        RunProgram(command, {}, /*timeout=*/absl::Seconds(20));
-    EXPECT_NE(result.exit_code, 3) << "nobody refused it: " << result.err;
+        RunProgram(JoinCommand(*newcomer),
+                   {{"LD_PRELOAD", LATCHKEY_NO_MEMORY},
+                    {"LATCHKEY_ALLOCATIONS", std::to_string(allocations)}});
+    ++ends[EndOf(result.exit_code, result.err)];
     ExpectJoins(*newcomer, newcomer->machine.Join());
   }
+  EXPECT_GT(ends[MemoryEnd::kSaid], 5);
+}
+
+TEST_F(ExhaustionTest, AMachineThatMayNotGrowEndsInTime) {
+  int failed = 0;
+  // No room for a thread's stack; for some; and for all.
+  for (const int megabytes : {4, 20, 40, 1000}) {
+    SCOPED_TRACE(megabytes);
+    const auto newcomer = NewMachine(fmt::format("worker-mb-{}", megabytes));
+    const std::string config =
+        ReadFile(newcomer->machine.dir().File("join.yaml"));
+    newcomer->machine.dir().Write(
+        "join.yaml",
+        std::regex_replace(config, std::regex("timeout: 2m"), "timeout: 5s"));
+    std::vector<std::string> command = {
+        "prlimit", fmt::format("--data={}", megabytes * 1'000'000)};
+    const auto join = JoinCommand(*newcomer);
+    command.insert(command.end(), join.begin(), join.end());
+    const ProgramResult result = RunProgram(command, {});
+    if (EndOf(result.exit_code, result.err) != MemoryEnd::kNone) ++failed;
+    ExpectJoins(*newcomer, newcomer->machine.Join());
+  }
+  EXPECT_GE(failed, 2);
 }
 
 // A broker of its own beside the one of `latchkeyd dev`, over the same cluster.
 class BrokerExhaustionTest : public ExhaustionTest {
  protected:
-  void StartBroker(int open_files = 0) {
-    broker_ = std::make_unique<BrokerProcess>(
-        pki_, BrokerProcess::Options{
-                  .kubeconfig = dev_.Path("broker.kubeconfig"),
-                  .more_config = fmt::format(
-                      "audit: {{file: {}}}\nmetrics: {{listen: 127.0.0.1:0}}\n",
-                      dir_.File("audit.log")),
-                  .open_files = open_files,
-                  .log_level = "info"});
+  void StartBroker(BrokerProcess::Options options = {}) {
+    options.kubeconfig = dev_.Path("broker.kubeconfig");
+    options.more_config =
+        fmt::format("audit: {{file: {}}}\nmetrics: {{listen: 127.0.0.1:0}}\n",
+                    dir_.File("audit.log"));
+    options.log_level = "info";
+    broker_ = nullptr;  // it has the audit log
+    broker_ = std::make_unique<BrokerProcess>(pki_, options);
     const IdentityFiles me = pki_.Save("me", pki_.Client(kAutoscaler));
     dir_.Write("ctl.yaml",
                fmt::format(
@@ -445,6 +489,45 @@ TEST_F(BrokerExhaustionTest, ABrokerOutOfDescriptorsGoesOnOnceThereAreSome) {
   ExpectJoins(*newcomer, newcomer->machine.Join());
 }
 
+TEST_F(BrokerExhaustionTest, ABrokerWhoseMemoryRunsOutSpendsNothing) {
+  std::map<MemoryEnd, int> ends;
+  for (int allocations = 1; ends[MemoryEnd::kNone] == 0; allocations *= 3) {
+    SCOPED_TRACE(allocations);
+    ASSERT_LT(allocations, 10'000'000);
+    StartBroker(
+        {.environment = {{"LD_PRELOAD", LATCHKEY_NO_MEMORY},
+                         {"LATCHKEY_ALLOCATIONS", std::to_string(allocations)},
+                         {"LATCHKEY_ALLOCATIONS_FROM", "SIGUSR2"}}});
+    const auto newcomer = NewMachine(fmt::format("worker-{}", allocations));
+    newcomer->machine.UseTicket(pki_, broker_->node_endpoint(),
+                                newcomer->ticket);
+    broker_->Signal(SIGUSR2);
+    const auto join = newcomer->machine.StartJoin();
+    ASSERT_THAT(join, IsOk());
+    // Even one that lives has its memory back only by a new start.
+    std::optional<int> joined;
+    WaitUntil([&] {
+      joined = (*join)->AwaitExit(absl::ZeroDuration());
+      return joined.has_value() || !broker_->Running();
+    });
+    if (broker_->Running()) {
+      EXPECT_EQ(joined, 0);
+      ++ends[MemoryEnd::kNone];
+    } else {
+      ++ends[EndOf(*broker_->AwaitExit(), broker_->Log())];
+      const TokenState state = StateOf(*newcomer);
+      EXPECT_TRUE(state != TokenState::kSpent && state != TokenState::kRevoked);
+      EXPECT_THAT(dev_.RequestsOf(IdOf(newcomer->ticket)), SizeIs(Le(1U)));
+      StartBroker({.node_port = broker_->node_port()});
+      EXPECT_EQ((*join)->AwaitExit(absl::Seconds(60)), 0)
+          << ReadFile(newcomer->machine.dir().File("join.log"));
+    }
+    EXPECT_THAT(dev_.RequestsOf(IdOf(newcomer->ticket)), SizeIs(1));
+    broker_ = nullptr;
+  }
+  EXPECT_GT(ends[MemoryEnd::kSaid], 0);
+}
+
 // Connections that say nothing.
 class IdleConnections {
  public:
@@ -472,7 +555,7 @@ TEST_F(BrokerExhaustionTest, AFloodOfConnectionsLeavesTheProvisionersAlone) {
   constexpr int kFiles = 256;
   constexpr int kOfPort = 64;
   constexpr int kOfPeer = 16;
-  StartBroker(kFiles);
+  StartBroker({.open_files = kFiles});
   const auto metric = [this](const std::string& name) {
     const std::string text = HttpGet(broker_->metrics_port(), "/metrics");
     const size_t at = text.find("\n" + name + " ");

@@ -46,7 +46,10 @@ latchkey_test(e2e/killed_anywhere_test.cc LABEL grpc TIMEOUT 600
 add_dependencies(e2e_killed_anywhere_test die-at-syscall)
 
 add_library(latchkey_short_io MODULE testing/short_io.c)
-latchkey_test(e2e/exhaustion_test.cc LABEL grpc DEPS latchkey::join_testing)
+latchkey_test(e2e/exhaustion_test.cc LABEL grpc TIMEOUT 300
+  DEPS latchkey::join_testing)
+add_library(latchkey_no_memory MODULE testing/no_memory.c)
 target_compile_definitions(e2e_exhaustion_test
-  PRIVATE LATCHKEY_SHORT_IO="$<TARGET_FILE:latchkey_short_io>")
-add_dependencies(e2e_exhaustion_test latchkey_short_io)
+  PRIVATE LATCHKEY_SHORT_IO="$<TARGET_FILE:latchkey_short_io>"
+          LATCHKEY_NO_MEMORY="$<TARGET_FILE:latchkey_no_memory>")
+add_dependencies(e2e_exhaustion_test latchkey_short_io latchkey_no_memory)

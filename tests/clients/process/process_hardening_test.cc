@@ -1,5 +1,6 @@
 #include "clients/process/process_hardening.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
@@ -9,7 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <functional>
+#include <new>
 #include <string>
 
 #include <fmt/format.h>
@@ -89,6 +93,26 @@ TEST(ProcessHardeningTest, ABrokenPipeIsAnErrorAndNotTheEnd) {
               return 0;
             }),
             0);
+}
+
+TEST(ProcessHardeningTest, OutOfMemoryIsSaidInALineAndIsTheEnd) {
+  int said[2];
+  ASSERT_EQ(pipe(said), 0);
+  const int code = InProcess([&] {
+    dup2(said[1], STDERR_FILENO);
+    EndWhenOutOfMemory();
+    std::get_new_handler()();
+    return 0;
+  });
+  close(said[1]);
+  std::array<char, 200> line = {};
+  const ssize_t size = read(said[0], line.data(), line.size());
+  close(said[0]);
+  EXPECT_EQ(code, kOutOfMemory);
+  EXPECT_EQ(
+      std::string(line.data(), static_cast<size_t>(std::max<ssize_t>(size, 0))),
+      fmt::format("{}: out of memory; run it again\n",
+                  program_invocation_short_name));
 }
 
 }  // namespace
