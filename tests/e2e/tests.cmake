@@ -36,7 +36,7 @@ latchkey_test(e2e/doctor_e2e_test.cc LABEL e2e WAITS TIMEOUT 600
 add_dependencies(e2e_doctor_e2e_test latchkeyctl)
 
 # Real programs, but no cluster.
-foreach(name dev programs)
+foreach(name dev power_cut programs)
   latchkey_test(e2e/${name}_test.cc LABEL grpc DEPS latchkey::join_testing)
 endforeach()
 
