@@ -15,6 +15,8 @@ namespace {
 
 namespace reason = latchkey::reason;
 using latchkey::TokenState;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 class RefusalsE2eTest : public JoinTest {
  protected:
@@ -182,7 +184,26 @@ TEST_F(RefusalsE2eTest, RevokedAndSpentTokensAreRefused) {
   thief.UseTicket(pki(), broker_->node_endpoint(), ticket);
   const ProgramResult refused = thief.Join();
   EXPECT_EQ(refused.exit_code, 3) << refused.err;
-  EXPECT_THAT(refused.err, ::testing::HasSubstr("TOKEN_SPENT"));
+  EXPECT_THAT(refused.err, HasSubstr("TOKEN_SPENT"));
+}
+
+TEST_F(RefusalsE2eTest, AnAlteredRecordIsAnInternalErrorAndTheLogSaysWhich) {
+  const std::string ticket = IssueTicket(*broker_, "worker-altered");
+  const std::string id = IdOf(ticket);
+  auto secret = Admin().Get<latchkey::kubernetes::Secret>(
+      {"kube-system", "bootstrap-token-" + id});
+  ASSERT_THAT(secret, IsOk());
+  (*secret->mutable_metadata()->mutable_labels())["latchkey.dev/state"] = "x";
+  ASSERT_THAT(Admin().Update(*secret), IsOk());
+
+  const auto claim =
+      Claim(NodeChannel(*broker_), ticket, "worker-altered", NewKey());
+  EXPECT_THAT(claim, StatusIs(absl::StatusCode::kInternal,
+                              Not(HasSubstr("latchkey.dev/state"))));
+  EXPECT_THAT(claim, ReasonIs(reason::kInternal));
+  EXPECT_THAT(broker_->Log(),
+              HasSubstr("token " + id +
+                        ": its record has no usable latchkey.dev/state"));
 }
 
 TEST_F(RefusalsE2eTest, ANameThatIsTakenIsRefused) {

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -796,6 +797,19 @@ TEST_F(NodeJoinerTest, OneRunAtATime) {
     EXPECT_THAT(broker_.claims, IsEmpty());
   }
   EXPECT_THAT(Join(), Joined());
+}
+
+TEST_F(NodeJoinerTest, ASecondRunWaitsForTheFirstAndSaysSo) {
+  NodeFiles files(paths_);
+  auto lock = files.TryLock();
+  ASSERT_THAT(lock, IsOk());
+  pace_.on_sleep = [&] {
+    if (pace_.Elapsed() >= absl::Minutes(1)) lock = absl::UnknownError("over");
+  };
+  EXPECT_THAT(Join(), Joined());
+  EXPECT_GE(pace_.Elapsed(), absl::Minutes(1));
+  EXPECT_EQ(progress_.front().step, "lock") << "once, and before all else";
+  EXPECT_EQ(std::ranges::count(progress_, "lock", &JoinProgress::step), 1);
 }
 
 TEST_F(NodeJoinerTest, ProgressSaysWhatHappensAndNothingSecret) {

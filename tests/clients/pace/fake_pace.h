@@ -3,6 +3,8 @@
 #ifndef LATCHKEY_TESTS_CLIENTS_PACE_FAKE_PACE_H_
 #define LATCHKEY_TESTS_CLIENTS_PACE_FAKE_PACE_H_
 
+#include <functional>
+
 #include <absl/time/time.h>
 
 #include "clients/pace/pace.h"
@@ -19,8 +21,12 @@ class FakePace final : public latchkey::Pace {
   void Sleep(absl::Duration duration) override {
     elapsed_ += duration;
     clock_.Advance(duration);
+    if (on_sleep) on_sleep();
   }
   double Jitter() override { return 0; }
+
+  // Runs after each sleep.
+  std::function<void()> on_sleep;
 
  private:
   FakeClock& clock_;
