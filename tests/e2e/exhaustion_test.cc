@@ -253,8 +253,10 @@ TEST_F(ExhaustionTest, WhateverCallFailsOnAMachineIsSaidAndTheNextRunJoins) {
 TEST_F(ExhaustionTest, ShortAndInterruptedReadsAndWritesChangeNothing) {
   const TestPki pki;
   TempDir dir;
+  const TempDir marks;
   const std::map<std::string, std::string> preload = {
-      {"LD_PRELOAD", LATCHKEY_SHORT_IO}};
+      {"LD_PRELOAD", LATCHKEY_SHORT_IO},
+      {"LATCHKEY_SHORT_IO_MARKS", marks.path().string()}};
   BrokerProcess broker(pki, {.kubeconfig = dev_.Path("broker.kubeconfig"),
                              .more_config = fmt::format("audit: {{file: {}}}\n",
                                                         dir.File("log")),
@@ -267,6 +269,13 @@ TEST_F(ExhaustionTest, ShortAndInterruptedReadsAndWritesChangeNothing) {
       {BuiltProgram("latchkeyctl"), "audit", "verify", dir.File("log")}, {});
   EXPECT_EQ(verified.exit_code, 0) << verified.out << verified.err;
   EXPECT_THAT(ReadFile(dir.File("log")), HasSubstr("ClaimToken"));
+  for (const char* program : {"latchkeyd", "latchkey-join"}) {
+    for (const char* what : {"read", "write", "interrupted"}) {
+      EXPECT_TRUE(std::filesystem::exists(
+          marks.File(fmt::format("{}-{}", what, program))))
+          << "no " << what << " of " << program;
+    }
+  }
 }
 
 TEST_F(ExhaustionTest,
