@@ -20,6 +20,9 @@ absl::Status ProveCredential(KubernetesClient& client,
   if (absl::IsNotFound(answer.status())) {
     return absl::UnimplementedError("the API server is older than 1.28");
   }
+  if (absl::IsPermissionDenied(answer.status())) {
+    return absl::AbortedError(std::string(answer.status().message()));
+  }
   if (!answer.ok()) return answer.status();
   const kubernetes::UserInfo& user = answer->status().user_info();
   if (user.username() != NodeUserName(node_name) ||

@@ -15,8 +15,9 @@ namespace latchkey {
 // Asks by a SelfSubjectReview (authentication.k8s.io/v1, Kubernetes 1.28 and
 // later), as `client`, which uses the credential. OK: it is the node's.
 // kPermissionDenied: the server does not accept it, or takes it for somebody
-// else. kUnimplemented: the server knows no such review. Else it could not be
-// asked.
+// else. kUnimplemented: the server knows no such review. kAborted: the node may
+// not ask, as an API server that has just started, and does not know its roles
+// yet, says to everybody. Else it could not be asked.
 absl::Status ProveCredential(KubernetesClient& client,
                              std::string_view node_name);
 

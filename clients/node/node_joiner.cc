@@ -215,7 +215,9 @@ absl::Status NodeJoiner::Attempt::Prove(const ApiServerLogin& login) {
   auto client = with_.api_servers(login);
   LATCHKEY_RETURN_IF_ERROR(client.status());
   Backoff backoff(with_.pace);
+  std::optional<absl::Duration> forbidden_since;
   while (true) {
+    const absl::Duration asked = with_.pace.Elapsed();
     const absl::Status proof = ProveCredential(**client, plan_.node_name);
     if (proof.ok()) {
       Tell(
@@ -229,6 +231,13 @@ absl::Status NodeJoiner::Attempt::Prove(const ApiServerLogin& login) {
       return absl::OkStatus();
     }
     if (absl::IsPermissionDenied(proof)) return proof;
+    if (!absl::IsAborted(proof)) {
+      forbidden_since.reset();
+    } else if (!forbidden_since) {
+      forbidden_since = with_.pace.Elapsed();
+    } else if (asked - *forbidden_since >= ClusterSession::kPatience) {
+      return Refused(proof);
+    }
     LATCHKEY_RETURN_IF_ERROR(Pause(
         "prove", proof,
         backoff.Next(RetryAfterOf(proof).value_or(absl::ZeroDuration()))));

@@ -225,6 +225,24 @@ TEST_F(ProvingJoinerTest, SaysSoIfTheCertificateIsNotAccepted) {
   EXPECT_EQ(reviews_, 1) << "to ask again is of no use";
 }
 
+// An API server that has just started does not know its roles yet.
+TEST_F(ProvingJoinerTest, BelievesThatItMayNotAskOnlyAfterAWhile) {
+  answer_ = absl::PermissionDeniedError("may not create selfsubjectreviews");
+  pace_.on_sleep = [this] {
+    if (pace_.Elapsed() > absl::Seconds(5)) answer_ = absl::OkStatus();
+  };
+  EXPECT_THAT(Join(), Joined());
+}
+
+TEST_F(ProvingJoinerTest, SaysSoIfItMayNotAsk) {
+  answer_ = absl::PermissionDeniedError("may not create selfsubjectreviews");
+  EXPECT_THAT(Join(), StatusIs(absl::StatusCode::kPermissionDenied,
+                               HasSubstr("may not create")));
+  EXPECT_GE(pace_.Elapsed(), ClusterSession::kPatience);
+  EXPECT_LT(pace_.Elapsed(), absl::Minutes(1));
+  EXPECT_TRUE(IsKept());
+}
+
 TEST_F(ProvingJoinerTest, AsksAgainWhileNobodyAnswersAndKeepsTheCredential) {
   answer_ = absl::UnavailableError("not now");
   EXPECT_THAT(Join(), StatusIs(absl::StatusCode::kDeadlineExceeded,
