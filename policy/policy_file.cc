@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/node_name.h"
 #include "core/status_macros.h"
@@ -70,6 +71,8 @@ class PolicyReader {
   // can have the attribute.
   bool CheckAttribute(const ConfigReader& section, const std::string& name,
                       std::optional<IdentityKind> kind);
+  // Notes a mistake if no configured issuer is what `matcher` means.
+  void CheckIssuer(const ConfigReader& section, const ValueMatcher& matcher);
   void ReadNodeNames(const ConfigReader& allow, PolicyRule& rule);
   NodeNameFrom ReadNodeNameFrom(const ConfigReader& section);
 
@@ -213,6 +216,27 @@ std::optional<ValueMatcher> ReadValueMatcher(const ConfigReader& section,
   return *std::move(matcher);
 }
 
+void PolicyReader::CheckIssuer(const ConfigReader& section,
+                               const ValueMatcher& matcher) {
+  if (!options_.jwt_issuers.has_value()) return;
+  if (matcher.form() == ValueMatcher::Form::kOneOf) {
+    for (const std::string& url : matcher.texts()) CheckIssuer(section, url);
+    return;
+  }
+  std::vector<std::string> known;
+  for (const auto& [url, name] : *options_.jwt_issuers) {
+    if (matcher.Matches(url)) return;
+    known.push_back(fmt::format("{} ({})", url, name));
+  }
+  section.Mistake(
+      attribute::kIssuer,
+      known.empty()
+          ? "no identity has this: authentication.jwt names no issuer"
+          : fmt::format("no identity has this: it is the URL of an issuer of "
+                        "authentication.jwt, not its name: {}",
+                        fmt::join(known, ", ")));
+}
+
 IdentityMatcher PolicyReader::ReadMatcher(const ConfigReader& section) {
   IdentityMatcher matcher;
   matcher.kind = ReadKind(section);
@@ -224,6 +248,7 @@ IdentityMatcher PolicyReader::ReadMatcher(const ConfigReader& section) {
       continue;
     }
     if (auto value = ReadValueMatcher(section, name)) {
+      if (name == attribute::kIssuer) CheckIssuer(section, *value);
       matcher.attributes.emplace(name, *std::move(value));
     }
   }
@@ -411,7 +436,11 @@ Identity PolicyReader::ReadIdentity(const ConfigReader& section) {
         !CheckAttribute(section, name, identity.kind)) {
       continue;
     }
-    identity.attributes.emplace(name, ReadValues(section, name));
+    std::vector<std::string> values = ReadValues(section, name);
+    if (name == attribute::kIssuer) {
+      for (const std::string& url : values) CheckIssuer(section, url);
+    }
+    identity.attributes.emplace(name, std::move(values));
   }
   // A ServiceAccount's namespace is in its name.
   const auto& accounts = identity.Values(attribute::kServiceAccount);

@@ -6,6 +6,7 @@
 #define LATCHKEY_POLICY_POLICY_FILE_H_
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -30,6 +31,11 @@ struct PolicyFileOptions {
   // any other name that no kind of identity has is then a mistake. Absent: not
   // known here, and any well-formed name will do.
   std::optional<std::set<std::string, std::less<>>> mapped_attributes;
+  // The URLs of the configured JWT issuers, each beside its name in the
+  // configuration. An `issuer` of a matcher or of a self-test's identity that
+  // is none of them is then a mistake: it would be nobody's. Absent: not known
+  // here, and any will do.
+  std::optional<std::map<std::string, std::string, std::less<>>> jwt_issuers;
 };
 
 // Reads both fields of `root` and notes every mistake in its document. The

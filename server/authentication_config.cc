@@ -127,6 +127,15 @@ std::set<std::string, std::less<>> AuthenticationConfig::MappedAttributes()
   return names;
 }
 
+std::map<std::string, std::string, std::less<>>
+AuthenticationConfig::JwtIssuers() const {
+  std::map<std::string, std::string, std::less<>> names;
+  for (const JwtIssuerConfig& issuer : jwt) {
+    names.emplace(issuer.rules.issuer, issuer.rules.name);
+  }
+  return names;
+}
+
 AuthenticationConfig ReadAuthentication(const ConfigReader& section) {
   AuthenticationConfig config;
   if (section.Has("service_accounts")) {

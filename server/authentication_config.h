@@ -5,6 +5,7 @@
 #define LATCHKEY_SERVER_AUTHENTICATION_CONFIG_H_
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -42,6 +43,8 @@ struct AuthenticationConfig {
   }
   // The names that claims are mapped to, of every issuer.
   std::set<std::string, std::less<>> MappedAttributes() const;
+  // The names of the issuers by their URLs.
+  std::map<std::string, std::string, std::less<>> JwtIssuers() const;
 };
 
 // Mistakes are noted with the document.

@@ -140,7 +140,8 @@ absl::StatusOr<BrokerConfig> ParseBrokerConfig(std::string_view name,
       ReadListener(root.Section("node_api"), "127.0.0.1:7444", ClientCa::kNone);
   ReadTokens(root.Section("tokens"), config);
   PolicyFile policy = ReadPolicyFile(
-      root, {.mapped_attributes = config.authentication.MappedAttributes()});
+      root, {.mapped_attributes = config.authentication.MappedAttributes(),
+             .jwt_issuers = config.authentication.JwtIssuers()});
   ReadLimits(root.Section("limits"), config);
   ReadAudit(root.Section("audit"), config.audit);
   if (const ConfigReader metrics = root.Section("metrics");

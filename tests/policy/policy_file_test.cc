@@ -198,6 +198,54 @@ TEST(PolicyFileTest, AnAttributeThatIsMappedOrMayBeIsGood) {
       StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+// No identity would ever have it: the rule would be for nobody, and a self-test
+// that is wrong in the same way would pass.
+TEST(PolicyFileTest, AnIssuerThatIsNotConfiguredIsAMistake) {
+  const PolicyFileOptions options = {
+      .mapped_attributes = std::set<std::string, std::less<>>(),
+      .jwt_issuers = {
+          {{"https://ci.example", "ci"}, {"https://cloud.example", "cloud"}}}};
+  for (const char* good :
+       {"{issuer: https://ci.example}",
+        "{issuer: {equals: https://cloud.example}}",
+        "{issuer: {one_of: [https://ci.example, https://cloud.example]}}",
+        "{issuer: {prefix: https://c}}", "{issuer: {glob: https://c*.example}}",
+        "{subject: s}"}) {
+    EXPECT_THAT(ParsePolicyFile("p.yaml", WithMatcher(good), options), IsOk())
+        << good;
+  }
+  for (const char* wrong :
+       {"{issuer: ci}", "{kind: jwt, issuer: https://ci.example/}",
+        "{issuer: {equals: cloud}}",
+        "{issuer: {one_of: [https://ci.example, cloud]}}",
+        "{issuer: {prefix: \"http:\"}}", "{issuer: {glob: ci*}}"}) {
+    EXPECT_THAT(ParsePolicyFile("p.yaml", WithMatcher(wrong), options),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr("p.yaml:4: policy[0].provisioners[0]"
+                                         ".issuer: no identity has this"),
+                               HasSubstr("https://ci.example (ci), "
+                                         "https://cloud.example (cloud)"))))
+        << wrong;
+  }
+  EXPECT_THAT(
+      ParsePolicyFile(
+          "p.yaml", WithMatcher("{issuer: https://ci.example}"),
+          {.jwt_issuers = std::map<std::string, std::string, std::less<>>()}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("authentication.jwt names no issuer")));
+  const std::string test = R"(
+policy_tests:
+  - name: t
+    identity: {kind: jwt, issuer: [https://ci.example, cloud], subject: s}
+    request: {node_name: a}
+    expect: deny
+)";
+  EXPECT_THAT(
+      ParsePolicyFile("p.yaml", WithMatcher("{subject: s}") + test, options),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("policy_tests[0].identity.issuer: no identity")));
+}
+
 TEST(PolicyFileTest, NamesWhatIsWrongWithAGrant) {
   struct Case {
     const char* allow;

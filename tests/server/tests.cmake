@@ -4,6 +4,9 @@ foreach(name connection_gate connection_limits open_connections)
 endforeach()
 latchkey_test(server/authentication_config_test.cc
   DEPS latchkey::server latchkey::jwt_testing)
+latchkey_test(server/pages_test.cc DEPS latchkey::server absl::strings)
+target_compile_definitions(server_pages_test
+  PRIVATE LATCHKEY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 latchkey_test(server/metrics_server_test.cc DEPS latchkey::server fmt::fmt)
 latchkey_test(server/cluster_files_test.cc
   DEPS latchkey::server latchkey::kubernetes latchkey::crypto fmt::fmt)
