@@ -174,8 +174,8 @@ PolicyGrant GrantOf(const PolicyRule& rule, const PolicyQuestion& question) {
                     .lifetime = question.lifetime.value_or(
                         std::min(rule.max_token_lifetime, absl::Hours(1))),
                     .max_outstanding = rule.max_outstanding,
+                    .mode = rule.mode,
                     .observed = {}};
-  if (rule.mode == PolicyMode::kObserve) grant.max_outstanding.reset();
   if (!grant.scope.max_certificate_lifetime.has_value()) {
     grant.scope.max_certificate_lifetime = rule.max_certificate_lifetime;
   }
@@ -240,6 +240,7 @@ absl::StatusOr<PolicyGrant> Policy::Decide(
       Denied({*nearest.rule, identity, question}, nearest.passed);
   if (observing.rule == nullptr) return denied;
   PolicyGrant grant = GrantOf(*observing.rule, question);
+  grant.max_outstanding.reset();
   grant.observed = std::move(denied);
   return grant;
 }
@@ -253,17 +254,17 @@ Reach Policy::ReachOf(const Identity& identity) const {
   return reach;
 }
 
-std::optional<RateLimit> Policy::RateOf(const Identity& identity) const {
-  std::optional<RateLimit> widest;
+std::optional<PolicyRate> Policy::RateOf(const Identity& identity) const {
+  std::optional<PolicyRate> widest;
   for (const uint32_t place : index_.CandidatesFor(identity)) {
     const PolicyRule& rule = rules_[place];
     if (!IsFor(rule, identity)) continue;
-    if (!rule.rate.has_value() || rule.mode == PolicyMode::kObserve) {
-      return std::nullopt;
-    }
-    if (!widest.has_value()) widest = rule.rate;
-    widest->per_minute = std::max(widest->per_minute, rule.rate->per_minute);
-    widest->burst = std::max(widest->burst, rule.rate->burst);
+    if (!rule.rate.has_value()) return std::nullopt;
+    if (!widest.has_value()) widest = PolicyRate{.limit = *rule.rate};
+    RateLimit& limit = widest->limit;
+    limit.per_minute = std::max(limit.per_minute, rule.rate->per_minute);
+    limit.burst = std::max(limit.burst, rule.rate->burst);
+    if (rule.mode == PolicyMode::kObserve) widest->mode = rule.mode;
   }
   return widest;
 }
@@ -275,12 +276,11 @@ const PolicyRule* Policy::Named(std::string_view rule) const {
   return it == rules_.end() ? nullptr : &*it;
 }
 
-std::optional<absl::Duration> Policy::MaxTokenLifetime(
+std::optional<PolicyLifetime> Policy::LifetimeUnder(
     std::string_view rule) const {
   const PolicyRule* found = Named(rule);
   if (found == nullptr) return std::nullopt;
-  return found->mode == PolicyMode::kObserve ? kMaxTokenLifetime
-                                             : found->max_token_lifetime;
+  return PolicyLifetime{.most = found->max_token_lifetime, .mode = found->mode};
 }
 
 bool Policy::FreezesOnMisuse(std::string_view rule) const {

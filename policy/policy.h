@@ -102,12 +102,34 @@ struct PolicyGrant {
   std::string rule;
   TokenScope scope;
   absl::Duration lifetime;
-  // Of the rule. An observing rule sets none.
+  // Of the rule. There is none beside `observed`: what would be denied takes no
+  // place.
   std::optional<int64_t> max_outstanding;
+  // kObserve: to mint beyond max_outstanding is to be told, not refused.
+  PolicyMode mode = PolicyMode::kEnforce;
   // Not OK: an observing rule grants what would be denied if every rule were
   // enforced, and this is the refusal that it would be. To be logged and
   // counted.
   absl::Status observed;
+};
+
+// How often an identity may ask.
+struct PolicyRate {
+  RateLimit limit;
+  // kObserve: to ask more often is to be told, not refused.
+  PolicyMode mode = PolicyMode::kEnforce;
+
+  bool operator==(const PolicyRate&) const = default;
+};
+
+// How long after its creation a token may at most be valid.
+struct PolicyLifetime {
+  absl::Duration most;
+  // kObserve: a longer one, up to kMaxTokenLifetime, is to be told, not
+  // refused.
+  PolicyMode mode = PolicyMode::kEnforce;
+
+  bool operator==(const PolicyLifetime&) const = default;
 };
 
 // Immutable, safe for concurrent use.
@@ -133,14 +155,13 @@ class Policy {
   Reach ReachOf(const Identity& identity) const;
 
   // How often `identity` may ask, whatever it asks for: the widest of the rules
-  // that are for it. Absent if one of those sets no rate or observes, and for
-  // whom no rule is.
-  std::optional<RateLimit> RateOf(const Identity& identity) const;
+  // that are for it, observed if one of those observes. Absent if one of those
+  // sets no rate, and for whom no rule is.
+  std::optional<PolicyRate> RateOf(const Identity& identity) const;
 
-  // How long after its creation a token may at most be valid, by the rule of
-  // that name, which it was issued under; absent if there is no such rule any
-  // more. An observing rule does not limit it: kMaxTokenLifetime.
-  std::optional<absl::Duration> MaxTokenLifetime(std::string_view rule) const;
+  // By the rule of that name, which the token was issued under; absent if there
+  // is no such rule any more.
+  std::optional<PolicyLifetime> LifetimeUnder(std::string_view rule) const;
 
   // True if the rule of that name freezes tokens on misuse.
   bool FreezesOnMisuse(std::string_view rule) const;

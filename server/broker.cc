@@ -117,13 +117,17 @@ struct Broker::Parts {
     CallFrame::Options options;
     options.queue = QueueOptions(config);
     options.peer_rate = config.peer_rate;
-    options.rate_of = [this](const Identity& caller) -> std::optional<Rate> {
-      const auto limit = policy.Current()->RateOf(caller);
-      if (!limit.has_value()) return std::nullopt;
+    options.rate_of = [this](const Identity& caller)
+        -> std::optional<CallFrame::Options::CallerRate> {
+      const auto allowed = policy.Current()->RateOf(caller);
+      if (!allowed.has_value()) return std::nullopt;
       constexpr double kSecondsAMinute = 60;
-      return Rate{.per_second =
-                      static_cast<double>(limit->per_minute) / kSecondsAMinute,
-                  .burst = static_cast<double>(limit->burst)};
+      return CallFrame::Options::CallerRate{
+          .rate = {.per_second =
+                       static_cast<double>(allowed->limit.per_minute) /
+                       kSecondsAMinute,
+                   .burst = static_cast<double>(allowed->limit.burst)},
+          .observed = allowed->mode == PolicyMode::kObserve};
     };
     return options;
   }

@@ -12,12 +12,15 @@
 #include "core/reasons.h"
 #include "core/refusal.h"
 #include "services/grpc_status.h"
+#include "services/observed_refusal.h"
 #include "services/peer_key.h"
 
 namespace latchkey {
 namespace {
 
 constexpr absl::Duration kOverloadPause = absl::Seconds(1);
+// Of the log, for a caller that comes more often than the policy would allow.
+constexpr Rate kLinesOfOne{.per_second = 0.1, .burst = 1};
 
 // From `delay` to twice that: callers that were refused together must not come
 // back together.
@@ -83,6 +86,8 @@ struct CallFrame::InHand {
   std::function<void(const absl::Status&)> finish;
   absl::Time begun = ExecutionNow();
   std::string queue_key = {};
+  // Not OK: what it would be refused with, did the policy not only observe.
+  absl::Status observed = {};
   Call call = {};
 };
 
@@ -162,24 +167,33 @@ void CallFrame::Admit(const CallPtr& call, absl::StatusOr<Identity> identity) {
   }
 }
 
-absl::Status CallFrame::CheckRate(const InHand& call) {
-  std::optional<Rate> rate;
+absl::Status CallFrame::CheckRate(InHand& call) {
+  std::optional<Options::CallerRate> limit;
   if (call.rpc.limit == RpcLimit::kPeer) {
-    rate = options_.peer_rate;
+    limit = {.rate = options_.peer_rate};
   } else if (options_.rate_of) {
-    rate = options_.rate_of(call.call.identity);
+    limit = options_.rate_of(call.call.identity);
   }
-  if (!rate.has_value()) return absl::OkStatus();
+  if (!limit.has_value()) return absl::OkStatus();
+  const Rate& rate = limit->rate;
   const int cost =
       call.rpc.cost == RpcCost::kItem ? std::max(1, call.items) : 1;
-  const auto wait = limiter_.Take(call.queue_key, *rate, cost, clock_.Now());
+  const auto wait = limiter_.Take(call.queue_key, rate, cost, clock_.Now());
   if (!wait.has_value()) return absl::OkStatus();
-  return WithRetryAfter(
+  absl::Status refusal = WithRetryAfter(
       latchkey::Refuse(
           absl::StatusCode::kResourceExhausted, reason::kRateLimited,
           "too many calls; RetryInfo says when to come back",
-          {{"limit", fmt::format("{:g} a minute", 60 * rate->per_second)}}),
+          {{"limit", fmt::format("{:g} a minute", 60 * rate.per_second)}}),
       WithJitter(*wait));
+  if (!limit->observed) return refusal;
+  metrics_.Observed(ReasonOf(refusal));
+  // A caller that floods does not flood the log.
+  if (!observed_lines_.Take(call.queue_key, kLinesOfOne, 1, clock_.Now())) {
+    LogObserved(refusal, call.call.identity.name, call.rpc.action());
+  }
+  call.observed = std::move(refusal);
+  return absl::OkStatus();
 }
 
 void CallFrame::Refuse(const CallPtr& call, const absl::Status& status) {
@@ -230,6 +244,14 @@ absl::Status CallFrame::Record(InHand& call, const absl::Status& status) {
     one.identity = call.call.identity.name;
     one.identity_kind = call.call.identity.kind;
     one.peer = call.call.peer;
+  }
+  // Counted already. What was refused by now has its own reason.
+  if (AuditEvent& whole = events.back(); !call.observed.ok()) {
+    if (whole.verdict == AuditVerdict::kAllowed) {
+      NoteObserved(call.observed, whole);
+    } else {
+      whole.facts["observed"] = ReasonOf(call.observed);
+    }
   }
   return audit_.RecordAll(events);
 }

@@ -89,7 +89,12 @@ class CallFrame {
     // RpcLimit::kPeer, for each peer.
     Rate peer_rate{.per_second = 100, .burst = 1000};
     // RpcLimit::kProvisioner: by the policy; absent: as often as it likes.
-    std::function<std::optional<Rate>(const Identity&)> rate_of;
+    struct CallerRate {
+      Rate rate;
+      // To call more often is logged, counted and recorded, not refused.
+      bool observed = false;
+    };
+    std::function<std::optional<CallerRate>(const Identity&)> rate_of;
     RefusalTally::Options refusals;
   };
 
@@ -123,7 +128,7 @@ class CallFrame {
 
   void Begin(const CallPtr& call);
   void Admit(const CallPtr& call, absl::StatusOr<Identity> identity);
-  absl::Status CheckRate(const InHand& call);
+  absl::Status CheckRate(InHand& call);
   // Nothing was done for it.
   void Refuse(const CallPtr& call, const absl::Status& status);
   void Run(const CallPtr& call);
@@ -136,6 +141,7 @@ class CallFrame {
   BrokerMetrics& metrics_;
   const Clock& clock_;
   RateLimiter limiter_;
+  RateLimiter observed_lines_;  // of the log
   RefusalTally refusals_;
   FairQueue queue_;
   FairQueue authentication_;  // feeds queue_, so it goes first

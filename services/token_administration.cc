@@ -15,6 +15,7 @@
 #include "core/utf8.h"
 #include "crypto/digest.h"
 #include "crypto/random.h"
+#include "services/observed_refusal.h"
 
 namespace latchkey {
 namespace {
@@ -135,6 +136,20 @@ Revocation RevocationBy(const Identity& caller, const RevokeOrder& order,
 bool IsOfTheCluster(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
          absl::IsResourceExhausted(status);
+}
+
+absl::Status CheckLifetime(const TokenRecord& record, absl::Time expire_time,
+                           absl::Duration most) {
+  const absl::Time latest = record.create_time + most;
+  if (expire_time <= latest) return absl::OkStatus();
+  return Refuse(
+      absl::StatusCode::kPermissionDenied, reason::kPolicyDenied,
+      fmt::format("policy rule '{}' does not allow this token to last beyond "
+                  "{}",
+                  record.rule, FormatRfc3339(latest)),
+      {{"rule", record.rule},
+       {"field", "expire_time"},
+       {"limit", FormatRfc3339(latest)}});
 }
 
 }  // namespace
@@ -318,43 +333,47 @@ absl::StatusOr<RevokedTokens> TokenAdministration::RevokeAll(
 }
 
 absl::Status TokenAdministration::CheckExtension(const TokenRecord& record,
-                                                 absl::Time expire_time) const {
-  const auto most = policy_.Current()->MaxTokenLifetime(record.rule);
-  if (!most.has_value()) {
+                                                 absl::Time expire_time,
+                                                 absl::Status& observed) const {
+  observed = absl::OkStatus();
+  const auto limit = policy_.Current()->LifetimeUnder(record.rule);
+  if (!limit.has_value()) {
     return Refuse(absl::StatusCode::kPermissionDenied, reason::kPolicyDenied,
                   fmt::format("the policy rule '{}', which the token was "
                               "issued under, is there no more",
                               record.rule),
                   {{"rule", record.rule}, {"field", "expire_time"}});
   }
-  const absl::Time latest = record.create_time + *most;
-  if (expire_time <= latest) return absl::OkStatus();
-  return Refuse(
-      absl::StatusCode::kPermissionDenied, reason::kPolicyDenied,
-      fmt::format("policy rule '{}' does not allow this token to last beyond "
-                  "{}",
-                  record.rule, FormatRfc3339(latest)),
-      {{"rule", record.rule},
-       {"field", "expire_time"},
-       {"limit", FormatRfc3339(latest)}});
+  observed = CheckLifetime(record, expire_time, limit->most);
+  if (limit->mode == PolicyMode::kEnforce) {
+    return std::exchange(observed, absl::OkStatus());
+  }
+  return CheckLifetime(record, expire_time, kMaxTokenLifetime);
 }
 
-absl::StatusOr<StoredToken> TokenAdministration::Extend(
+absl::StatusOr<ExtendedToken> TokenAdministration::Extend(
     const Identity& caller, std::string_view token_id, absl::Time expire_time) {
   if (expire_time != WholeSeconds(expire_time)) {
     return InvalidField("expire_time", "whole seconds");
   }
   LATCHKEY_ASSIGN_OR_RETURN(StoredToken token, FindFor(caller, token_id));
-  return Change(std::move(token), [&](const TokenRecord& record) -> NextRecord {
+  absl::Status observed;
+  const auto extend = [&](const TokenRecord& record) -> NextRecord {
     LATCHKEY_ASSIGN_OR_RETURN(
         std::optional<TokenRecord> next,
         latchkey::Extend(record, expire_time, clock_.Now()));
     // What changes nothing needs nobody's leave.
     if (next.has_value()) {
-      LATCHKEY_RETURN_IF_ERROR(CheckExtension(record, expire_time));
+      LATCHKEY_RETURN_IF_ERROR(CheckExtension(record, expire_time, observed));
     }
     return next;
-  });
+  };
+  LATCHKEY_ASSIGN_OR_RETURN(StoredToken extended,
+                            Change(std::move(token), extend));
+  LogObserved(observed, caller.name, extended.record.id.text(),
+              extended.record.rule);
+  return ExtendedToken{.token = std::move(extended),
+                       .observed = std::move(observed)};
 }
 
 absl::StatusOr<TokenLineage> TokenAdministration::Explain(

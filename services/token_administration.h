@@ -51,6 +51,12 @@ struct RevokeOrder {
   bool validate_only = false;
 };
 
+struct ExtendedToken {
+  StoredToken token;
+  // Not OK: the refusal that it would be, did its rule not only observe.
+  absl::Status observed = {};
+};
+
 struct RevokedTokens {
   std::vector<StoredToken> tokens;
   std::vector<std::pair<TokenId, absl::Status>> failed;
@@ -124,10 +130,11 @@ class TokenAdministration {
   // TOKEN_SPENT, TOKEN_REVOKED, TOKEN_EXPIRED (kFailedPrecondition).
   // POLICY_DENIED (kPermissionDenied): later than the rule that it was issued
   // under allows, counted from its creation, or there is no such rule any more;
-  // metadata "rule", and "limit" (RFC 3339) or none.
-  absl::StatusOr<StoredToken> Extend(const Identity& caller,
-                                     std::string_view token_id,
-                                     absl::Time expire_time);
+  // metadata "rule", and "limit" (RFC 3339) or none. An observing rule allows
+  // kMaxTokenLifetime, and its refusal is told.
+  absl::StatusOr<ExtendedToken> Extend(const Identity& caller,
+                                       std::string_view token_id,
+                                       absl::Time expire_time);
 
   // All that is known of the token; see services/token_lineage.h.
   absl::StatusOr<TokenLineage> Explain(const Identity& caller,
@@ -143,8 +150,9 @@ class TokenAdministration {
   // Takes the token along Revoke, and then its CSR.
   absl::StatusOr<StoredToken> CutOff(StoredToken token,
                                      const Revocation& revocation);
-  absl::Status CheckExtension(const TokenRecord& record,
-                              absl::Time expire_time) const;
+  // Sets `observed` to what an observing rule would refuse it with, or to OK.
+  absl::Status CheckExtension(const TokenRecord& record, absl::Time expire_time,
+                              absl::Status& observed) const;
   absl::StatusOr<std::vector<StoredToken>> LiveTokens(
       TokenFilter filter, const std::function<bool()>& given_up, bool* more);
   void RevokeEach(std::vector<StoredToken> tokens, const Revocation& revocation,

@@ -15,6 +15,7 @@
 #include "crypto/digest.h"
 #include "crypto/random.h"
 #include "services/csr_rules.h"
+#include "services/observed_refusal.h"
 #include "storage/advance.h"
 
 namespace latchkey {
@@ -48,19 +49,6 @@ absl::Status ValidateRequest(const IssueRequest& request) {
     }
   }
   return absl::OkStatus();
-}
-
-// What an observing rule let through, for whoever prepares to enforce it.
-void LogObserved(const Identity& caller, const PolicyGrant& grant) {
-  if (grant.observed.ok()) return;
-  RefusalMetadata denied = MetadataOf(grant.observed);
-  LogEvent(LogLevel::kWarning, "policy would deny",
-           {{"provisioner", caller.name},
-            {"node", grant.scope.node_name},
-            {"granted_by", grant.rule},
-            {"rule", denied["rule"]},
-            {"field", denied["field"]},
-            {"limit", denied["limit"]}});
 }
 
 std::string OptionalSeconds(const std::optional<absl::Duration>& duration) {
@@ -139,8 +127,7 @@ absl::StatusOr<IssuedToken> TokenBroker::Issue(const Identity& caller,
                                          .delivery = request.delivery,
                                          .lifetime = request.lifetime,
                                          .labels = request.labels}));
-  LogObserved(caller, grant);
-  const absl::Status observed = grant.observed;
+  LogObserved(grant.observed, caller.name, grant.scope.node_name, grant.rule);
   Mint mint{.provisioner = caller.name,
             .provisioner_kind = caller.kind,
             .labels = request.labels,
@@ -158,7 +145,9 @@ absl::StatusOr<IssuedToken> TokenBroker::Issue(const Identity& caller,
       request.validate_only
           ? Preview(mint)
           : MintWithinQuota(mint, !request.request_id.empty());
-  if (issued.ok()) issued->observed = observed;
+  if (issued.ok() && !mint.grant.observed.ok()) {
+    issued->observed = mint.grant.observed;
+  }
   return issued;
 }
 
@@ -169,16 +158,21 @@ IssuedToken TokenBroker::Preview(const Mint& mint) const {
 absl::StatusOr<IssuedToken> TokenBroker::MintWithinQuota(const Mint& mint,
                                                          bool may_repeat) {
   RecordIndex::Place place;
+  absl::Status observed;
   if (mint.grant.max_outstanding.has_value()) {
     auto taken = index_.Take({.provisioner = mint.provisioner,
                               .rule = mint.grant.rule,
                               .max_outstanding = *mint.grant.max_outstanding},
                              mint.IdOfProbe(0), clock_.Now());
-    if (!taken.ok() && !may_repeat) return taken.status();
-    if (!taken.ok()) return ReplayOr(mint, taken.status());
-    place = *std::move(taken);
+    if (taken.ok()) {
+      place = *std::move(taken);
+    } else if (mint.grant.mode == PolicyMode::kEnforce) {
+      return may_repeat ? ReplayOr(mint, taken.status()) : taken.status();
+    } else if (ReasonOf(taken.status()) == reason::kQuotaOutstanding) {
+      observed = taken.status();
+    }
   }
-  return InsertOrReplay(mint, std::move(place));
+  return InsertOrReplay(mint, std::move(place), observed);
 }
 
 absl::StatusOr<IssuedToken> TokenBroker::ReplayOr(const Mint& mint,
@@ -197,7 +191,7 @@ absl::StatusOr<IssuedToken> TokenBroker::ReplayOr(const Mint& mint,
 }
 
 absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(
-    const Mint& mint, RecordIndex::Place place) {
+    const Mint& mint, RecordIndex::Place place, const absl::Status& observed) {
   absl::Status last = absl::InternalError("every token id probed is taken");
   int tries = 0;
   for (int probe = 0; probe < kMaxProbes && tries < kMaxTries;) {
@@ -224,6 +218,9 @@ absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(
     const absl::StatusOr<StoredToken> inserted = store_.Insert(record);
     if (inserted.ok()) {
       place.Keep(record.id);
+      LogObserved(observed, mint.provisioner, record.scope.node_name,
+                  record.rule);
+      issued.observed = observed;
       issued.record = inserted->record;
       issued.uid = inserted->uid;
       LogEvent(LogLevel::kInfo, "token issued",

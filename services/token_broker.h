@@ -106,8 +106,10 @@ class TokenBroker {
   // `may_repeat`: the request may have been made before.
   absl::StatusOr<IssuedToken> MintWithinQuota(const Mint& mint,
                                               bool may_repeat);
+  // `observed`: of a token that is new, the refusal that it would be.
   absl::StatusOr<IssuedToken> InsertOrReplay(const Mint& mint,
-                                             RecordIndex::Place place);
+                                             RecordIndex::Place place,
+                                             const absl::Status& observed);
   // Answers a repetition of a request, or with `refusal` if it is none.
   absl::StatusOr<IssuedToken> ReplayOr(const Mint& mint,
                                        const absl::Status& refusal);

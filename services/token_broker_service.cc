@@ -10,6 +10,7 @@
 #include "core/text_time.h"
 #include "services/batch_issue.h"
 #include "services/grpc_status.h"
+#include "services/observed_refusal.h"
 #include "services/token_messages.h"
 
 namespace latchkey {
@@ -20,9 +21,7 @@ void NoteIssued(const IssuedToken& issued, bool validate_only,
                 AuditEvent& event) {
   NoteToken(issued.record, issued.uid, event);
   if (validate_only) event.token_id.clear();
-  if (issued.observed.ok()) return;
-  event.verdict = AuditVerdict::kObserved;
-  event.reason = ReasonOf(issued.observed);
+  NoteObserved(issued.observed, event);
 }
 
 // One item of a batch: a decision of its own. `result`: as the caller sees it.
@@ -191,10 +190,11 @@ grpc::ServerUnaryReactor* TokenBrokerService::ExtendToken(
                                   FromMessage(*request));
         call.audit.facts["expire_time"] = FormatRfc3339(until);
         LATCHKEY_ASSIGN_OR_RETURN(
-            const StoredToken token,
+            const ExtendedToken extended,
             administration_.Extend(call.identity, request->id(), until));
-        NoteStored(token, call.audit);
-        ToMessage(token.record, *response);
+        NoteStored(extended.token, call.audit);
+        NoteObserved(extended.observed, call.audit);
+        ToMessage(extended.token.record, *response);
         return absl::OkStatus();
       });
 }

@@ -165,13 +165,17 @@ TEST(PolicyTest, AnObservingRuleGrantsWhatItWouldDenyAndSaysSo) {
       MetadataOf(grant->observed),
       IsSupersetOf({Pair("rule", "observing"), Pair("field", "scope.node_name"),
                     Pair("limit", "worker-*")}));
-  EXPECT_EQ(policy.MaxTokenLifetime("observing"), kMaxTokenLifetime);
+  EXPECT_EQ(policy.LifetimeUnder("observing"),
+            (PolicyLifetime{.most = observing.max_token_lifetime,
+                            .mode = PolicyMode::kObserve}));
 
   // What it allows is granted without a word, and with its defaults.
   const auto allowed = policy.Decide(kAutoscaler, Ask("worker-1"));
   ASSERT_THAT(allowed, IsOk());
   EXPECT_THAT(allowed->observed, IsOk());
   EXPECT_EQ(allowed->lifetime, absl::Minutes(30));
+  EXPECT_EQ(allowed->max_outstanding, 1);
+  EXPECT_EQ(allowed->mode, PolicyMode::kObserve);
 }
 
 TEST(PolicyTest, AnObservingRuleIsForItsOwnProvisionersOnly) {
@@ -214,13 +218,15 @@ TEST(PolicyTest, TheRateIsTheWidestOfAllRules) {
   PolicyRule fast = Workers();
   fast.rate = RateLimit{.per_minute = 60, .burst = 5};
   EXPECT_EQ(Policy({slow, fast}).RateOf(kAutoscaler),
-            (RateLimit{.per_minute = 60, .burst = 50}));
+            (PolicyRate{.limit = {.per_minute = 60, .burst = 50}}));
   EXPECT_EQ(Policy({slow, Workers()}).RateOf(kAutoscaler), std::nullopt);
   EXPECT_EQ(Policy({slow}).RateOf(Spiffe("spiffe://example.org/x")),
             std::nullopt);
   PolicyRule observing = slow;
   observing.mode = PolicyMode::kObserve;
-  EXPECT_EQ(Policy({slow, observing}).RateOf(kAutoscaler), std::nullopt);
+  EXPECT_EQ(Policy({fast, observing}).RateOf(kAutoscaler),
+            (PolicyRate{.limit = {.per_minute = 60, .burst = 50},
+                        .mode = PolicyMode::kObserve}));
 }
 
 TEST(PolicyTest, TheReachIsTheWidestOfAllRules) {

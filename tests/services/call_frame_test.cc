@@ -19,6 +19,7 @@ using latchkey::AuditEvent;
 using latchkey::AuditVerdict;
 using latchkey::Call;
 using latchkey::CallFrame;
+using latchkey::PolicyRule;
 using latchkey::Rpc;
 using ::testing::AllOf;
 using ::testing::Contains;
@@ -143,7 +144,7 @@ TEST_F(CallFrameTest, WhoIsNotKnownYetDoesNotHoldUpWhoIs) {
 
 TEST_F(CallFrameTest, WhoAsksTooOftenHearsWhenToComeBack) {
   options_.rate_of = [](const latchkey::Identity&) {
-    return latchkey::Rate{.per_second = 0.01, .burst = 2};
+    return CallFrame::Options::CallerRate{.rate = {0.01, 2}};
   };
   StartServer();
   ASSERT_THAT(Issue("a"), IsOk());
@@ -166,6 +167,81 @@ TEST_F(CallFrameTest, WhoAsksTooOftenHearsWhenToComeBack) {
     return std::count(lines.begin(), lines.end(),
                       "IssueToken denied RATE_LIMITED") == 1;
   }));
+}
+
+TEST_F(CallFrameTest, WhatThePolicyWouldDenyIsCountedAndRecordedAndDone) {
+  PolicyRule observing = Rule();
+  observing.mode = latchkey::PolicyMode::kObserve;
+  observing.max_outstanding = 1;
+  policy_.Replace(latchkey::Policy({observing}));
+  index_.SetFresh(true);
+  StartServer();
+  ASSERT_THAT(Issue("a", "worker-1"), IsOk());
+  EXPECT_THAT(metrics_.Text(),
+              Not(HasSubstr("latchkey_policy_observed_total{")));
+  ASSERT_THAT(Issue("a", "worker-2"), IsOk());
+  ASSERT_THAT(Issue("a", "control-1"), IsOk());
+  EXPECT_THAT(
+      audit_.Summary(),
+      ElementsAre("IssueToken allowed", "IssueToken observed QUOTA_OUTSTANDING",
+                  "IssueToken observed POLICY_DENIED"));
+  EXPECT_EQ(audit_.events()[1].rule, "workers");
+  EXPECT_THAT(metrics_.Text(),
+              AllOf(HasSubstr("latchkey_policy_observed_total{reason="
+                              "\"QUOTA_OUTSTANDING\"} 1"),
+                    HasSubstr("latchkey_policy_observed_total{reason="
+                              "\"POLICY_DENIED\"} 1"),
+                    Not(HasSubstr("latchkey_refusals_total{"))));
+}
+
+TEST_F(CallFrameTest, AnExtensionThatWouldBeDeniedIsCountedAndRecorded) {
+  PolicyRule observing = Rule();
+  observing.mode = latchkey::PolicyMode::kObserve;
+  policy_.Replace(latchkey::Policy({observing}));
+  StartServer();
+  const auto issued = Issue("a");
+  ASSERT_THAT(issued, IsOk());
+  const auto extend = [&](int64_t seconds) {
+    auto stub = latchkey::v1::TokenBroker::NewStub(Connect());
+    grpc::ClientContext context;
+    context.AddMetadata("who", "a");
+    latchkey::v1::ExtendTokenRequest request;
+    request.set_id(issued->token().id());
+    request.mutable_expire_time()->set_seconds(
+        issued->token().expire_time().seconds() + seconds);
+    latchkey::v1::Token token;
+    return latchkey::FromGrpcStatus(
+        stub->ExtendToken(&context, request, &token));
+  };
+  EXPECT_THAT(extend(60), IsOk());
+  EXPECT_THAT(extend(8 * 24 * 3600), ReasonIs(latchkey::reason::kPolicyDenied))
+      << "more than any rule may allow";
+  EXPECT_THAT(
+      audit_.Summary(),
+      ElementsAre("IssueToken allowed", "ExtendToken observed POLICY_DENIED",
+                  "ExtendToken denied POLICY_DENIED"));
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("latchkey_policy_observed_total{reason="
+                        "\"POLICY_DENIED\"} 1"));
+}
+
+TEST_F(CallFrameTest, ARateThatIsOnlyObservedRefusesNobody) {
+  options_.rate_of = [](const latchkey::Identity&) {
+    return CallFrame::Options::CallerRate{.rate = {0.01, 1}, .observed = true};
+  };
+  StartServer();
+  ASSERT_THAT(Issue("a"), IsOk());
+  ASSERT_THAT(Issue("a"), IsOk());
+  EXPECT_THAT(Issue("a", "stranger-1"),
+              ReasonIs(latchkey::reason::kPolicyDenied));
+  EXPECT_THAT(audit_.Summary(), ElementsAre("IssueToken allowed",
+                                            "IssueToken observed RATE_LIMITED",
+                                            "IssueToken denied POLICY_DENIED"));
+  EXPECT_THAT(audit_.events()[2].facts,
+              Contains(Pair("observed", "RATE_LIMITED")));
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("latchkey_policy_observed_total{reason="
+                        "\"RATE_LIMITED\"} 2"));
 }
 
 TEST_F(CallFrameTest, MachinesAreLimitedByTheirAddress) {
@@ -283,7 +359,7 @@ class OtherCallsTest : public CallFrameTest {
  protected:
   void SetUp() override {
     options_.rate_of = [](const latchkey::Identity&) {
-      return latchkey::Rate{.per_second = 0.01, .burst = 10};
+      return CallFrame::Options::CallerRate{.rate = {0.01, 10}};
     };
     frame_ = std::make_unique<CallFrame>(options_, authenticator_, audit_,
                                          metrics_, clock_);

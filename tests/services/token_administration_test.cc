@@ -585,6 +585,25 @@ TEST_F(TokenAdministrationTest, AnExtensionReachesAsFarAsTheRuleAllows) {
   EXPECT_EQ(Stored("aaaaaa").expire_time, At(7200));
 }
 
+TEST_F(TokenAdministrationTest, AnObservingRuleTellsOfAnExtensionTooFar) {
+  auto rules = Rules();
+  rules[0].mode = PolicyMode::kObserve;
+  policy_.Replace(Policy(rules));
+  Insert(RecordOf(alice_, "aaaaaa"));
+  const auto within = tokens_.Extend(alice_, "aaaaaa", At(7200));
+  ASSERT_THAT(within, IsOk());
+  EXPECT_THAT(within->observed, IsOk());
+  const auto beyond = tokens_.Extend(alice_, "aaaaaa", At(7201));
+  ASSERT_THAT(beyond, IsOk());
+  EXPECT_EQ(Stored("aaaaaa").expire_time, At(7201));
+  EXPECT_THAT(beyond->observed, ReasonIs(reason::kPolicyDenied));
+  EXPECT_THAT(MetadataOf(beyond->observed),
+              Contains(Pair("limit", "2027-01-15T10:00:00Z")));
+  EXPECT_THAT(tokens_.Extend(alice_, "aaaaaa", At(7 * 24 * 3600 + 1)),
+              ReasonIs(reason::kPolicyDenied))
+      << "longer than any token";
+}
+
 TEST_F(TokenAdministrationTest, AnExtensionGivesAClaimedTokenTimeToJoin) {
   Insert(RecordOf(alice_, "aaaaaa"));
   Claim("aaaaaa");  // until 900
@@ -601,7 +620,7 @@ TEST_F(TokenAdministrationTest, AnExtensionNeverShortens) {
   for (const int seconds : {1, 3600}) {
     const auto extended = tokens_.Extend(alice_, "aaaaaa", At(seconds));
     ASSERT_THAT(extended, IsOk());
-    EXPECT_EQ(extended->record.expire_time, At(3600));
+    EXPECT_EQ(extended->token.record.expire_time, At(3600));
   }
   EXPECT_EQ(api_.Calls(Verb::kUpdate), before);
   EXPECT_THAT(tokens_.Extend(alice_, "aaaaaa", At(3600) + absl::Nanoseconds(1)),
@@ -643,7 +662,7 @@ TEST_F(TokenAdministrationTest, ALostAnswerToAnExtensionIsSettled) {
                 FakeKubernetesClient::Effect::kDone);
   const auto extended = tokens_.Extend(alice_, "aaaaaa", At(5000));
   ASSERT_THAT(extended, IsOk());
-  EXPECT_EQ(extended->record.expire_time, At(5000));
+  EXPECT_EQ(extended->token.record.expire_time, At(5000));
 }
 
 // A token whose CSR another broker decides.
