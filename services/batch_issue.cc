@@ -8,18 +8,10 @@
 #include <absl/status/status.h>
 
 #include "core/mutex.h"
-#include "core/reasons.h"
-#include "core/refusal.h"
+#include "services/grpc_status.h"
 
 namespace latchkey {
 namespace {
-
-absl::Status Overloaded() {
-  return WithRetryAfter(
-      Refuse(absl::StatusCode::kResourceExhausted, reason::kOverloaded,
-             "the broker has more calls than it can hold"),
-      absl::Seconds(1));
-}
 
 // Lives as long as one of its items waits or is worked on: each holds it.
 class Batch : public std::enable_shared_from_this<Batch> {

@@ -18,23 +18,8 @@
 namespace latchkey {
 namespace {
 
-constexpr absl::Duration kOverloadPause = absl::Seconds(1);
 // Of the log, for a caller that comes more often than the policy would allow.
 constexpr Rate kLinesOfOne{.per_second = 0.1, .burst = 1};
-
-// From `delay` to twice that: callers that were refused together must not come
-// back together.
-absl::Duration WithJitter(absl::Duration delay) {
-  return delay + delay * DrawFraction();
-}
-
-absl::Status Overloaded() {
-  return WithRetryAfter(
-      latchkey::Refuse(absl::StatusCode::kResourceExhausted,
-                       reason::kOverloaded,
-                       "the broker has more calls than it can hold"),
-      WithJitter(kOverloadPause));
-}
 
 // Denied by a rule, or failed because something did not answer or had too much
 // to do.
@@ -185,7 +170,7 @@ absl::Status CallFrame::CheckRate(InHand& call) {
           absl::StatusCode::kResourceExhausted, reason::kRateLimited,
           "too many calls; RetryInfo says when to come back",
           {{"limit", fmt::format("{:g} a minute", 60 * rate.per_second)}}),
-      WithJitter(*wait));
+      *wait);
   if (!limit->observed) return refusal;
   metrics_.Observed(ReasonOf(refusal));
   // A caller that floods does not flood the log.

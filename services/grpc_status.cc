@@ -1,11 +1,14 @@
 #include "services/grpc_status.h"
 
+#include <array>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <absl/time/time.h>
 
 #include "clients/log/event_log.h"
+#include "core/execution.h"
 #include "core/reasons.h"
 #include "core/refusal.h"
 #include "google/rpc/error_details.pb.h"
@@ -14,6 +17,24 @@ namespace latchkey {
 namespace {
 
 constexpr char kDomain[] = "latchkey.dev";
+
+// Reasons that pass by themselves, and after what time it is worth asking.
+struct UsualDelay {
+  std::string_view reason;
+  absl::Duration delay;
+};
+constexpr std::array<UsualDelay, 4> kUsualDelays = {{
+    {reason::kOverloaded, absl::Seconds(1)},
+    {reason::kAuditUnavailable, absl::Seconds(1)},
+    {reason::kBrokerStopping, absl::Seconds(1)},
+    {reason::kTooManyWatches, absl::Seconds(10)},
+}};
+
+// Used up, so far as one caller, or all of them, may use it.
+bool IsQuota(std::string_view reason) {
+  return reason == reason::kQuotaOutstanding ||
+         reason == reason::kTooManyWatches;
+}
 
 // What a caller hears of an error that is no refusal.
 absl::Status PublicForm(const absl::Status& status) {
@@ -54,15 +75,9 @@ std::string EncodeDetails(const absl::Status& status) {
     (*info.mutable_metadata())[key] = value;
   }
   wire.add_details()->PackFrom(info);
-  if (const auto delay = RetryAfterOf(status)) {
+  if (const auto delay = RetryDelayOf(status)) {
     google::rpc::RetryInfo retry;
-    // To the millisecond: rounded to seconds, callers that were told different
-    // times would come back together.
-    const absl::Duration rounded = absl::Ceil(*delay, absl::Milliseconds(1));
-    const int64_t seconds = absl::ToInt64Seconds(rounded);
-    retry.mutable_retry_delay()->set_seconds(seconds);
-    retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(
-        absl::ToInt64Nanoseconds(rounded - absl::Seconds(seconds))));
+    *retry.mutable_retry_delay() = *delay;
     wire.add_details()->PackFrom(retry);
   }
   if (const auto field = metadata.find("field");
@@ -74,12 +89,12 @@ std::string EncodeDetails(const absl::Status& status) {
     violation.set_description(std::string(status.message()));
     wire.add_details()->PackFrom(bad);
   }
-  if (ReasonOf(status) == reason::kQuotaOutstanding) {
+  if (IsQuota(ReasonOf(status))) {
     google::rpc::QuotaFailure quota;
     auto& violation = *quota.add_violations();
-    if (const auto rule = metadata.find("rule"); rule != metadata.end()) {
-      violation.set_subject("rule:" + rule->second);
-    }
+    const auto rule = metadata.find("rule");
+    violation.set_subject(rule == metadata.end() ? "watches"
+                                                 : "rule:" + rule->second);
     violation.set_description(std::string(status.message()));
     wire.add_details()->PackFrom(quota);
   }
@@ -101,6 +116,29 @@ absl::Status PublicStatus(const absl::Status& status) {
   if (status.ok() || !ReasonOf(status).empty()) return status;
   LogEvent(LogLevel::kWarning, "call failed", {{"status", status.ToString()}});
   return PublicForm(status);
+}
+
+std::optional<google::protobuf::Duration> RetryDelayOf(
+    const absl::Status& shown) {
+  std::optional<absl::Duration> least = RetryAfterOf(shown);
+  const std::string reason = ReasonOf(shown);
+  for (const UsualDelay& usual : kUsualDelays) {
+    if (!least.has_value() && usual.reason == reason) least = usual.delay;
+  }
+  if (!least.has_value()) return std::nullopt;
+  const absl::Duration drawn =
+      absl::Ceil(*least * (1 + DrawFraction()), absl::Milliseconds(1));
+  google::protobuf::Duration message;
+  const int64_t seconds = absl::ToInt64Seconds(drawn);
+  message.set_seconds(seconds);
+  message.set_nanos(static_cast<int32_t>(
+      absl::ToInt64Nanoseconds(drawn - absl::Seconds(seconds))));
+  return message;
+}
+
+absl::Status Overloaded() {
+  return Refuse(absl::StatusCode::kResourceExhausted, reason::kOverloaded,
+                "the broker has more calls than it can hold");
 }
 
 absl::Status CallerGone() {

@@ -471,9 +471,8 @@ void ToMessage(const absl::Status& refusal, v1::ItemError& message) {
   for (const auto& [key, value] : MetadataOf(shown)) {
     (*message.mutable_metadata())[key] = value;
   }
-  if (const auto delay = RetryAfterOf(shown)) {
-    message.mutable_retry_delay()->set_seconds(
-        absl::ToInt64Seconds(absl::Ceil(*delay, absl::Seconds(1))));
+  if (auto delay = RetryDelayOf(shown)) {
+    *message.mutable_retry_delay() = *std::move(delay);
   }
 }
 

@@ -1,6 +1,8 @@
 #include "services/grpc_status.h"
 
+#include <set>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 
@@ -16,9 +18,14 @@ namespace {
 using latchkey_testing::IsOk;
 using latchkey_testing::ReasonIs;
 using latchkey_testing::StatusIs;
+using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::Each;
+using ::testing::Ge;
 using ::testing::HasSubstr;
+using ::testing::Le;
 using ::testing::Not;
+using ::testing::Optional;
 using ::testing::Pair;
 
 TEST(GrpcStatusTest, ARefusalArrivesWhole) {
@@ -33,7 +40,8 @@ TEST(GrpcStatusTest, ARefusalArrivesWhole) {
                                  "rule 'a' does not allow this lifetime"));
   EXPECT_THAT(received, ReasonIs(reason::kPolicyDenied));
   EXPECT_THAT(MetadataOf(received), Contains(Pair("rule", "a")));
-  EXPECT_EQ(RetryAfterOf(received), absl::Seconds(3));
+  EXPECT_THAT(RetryAfterOf(received),
+              Optional(AllOf(Ge(absl::Seconds(3)), Le(absl::Seconds(6)))));
   EXPECT_THAT(FromGrpcStatus(ToGrpcStatus(absl::OkStatus())), IsOk());
 }
 
@@ -72,12 +80,55 @@ TEST(GrpcStatusTest, OtherErrorsLoseTheirDetails) {
   }
 }
 
-TEST(GrpcStatusTest, TheServersPatienceIsPassedOn) {
-  const absl::Status busy = WithRetryAfter(
-      absl::ResourceExhaustedError("slow down"), absl::Microseconds(1200001));
-  EXPECT_EQ(RetryAfterOf(FromGrpcStatus(ToGrpcStatus(busy))),
-            absl::Milliseconds(1201))
-      << "whole milliseconds, never sooner";
+// As its caller is told, a hundred times.
+std::vector<absl::Duration> DelaysOf(const absl::Status& status) {
+  std::vector<absl::Duration> delays;
+  for (int i = 0; i < 100; ++i) {
+    delays.push_back(RetryAfterOf(FromGrpcStatus(ToGrpcStatus(status)))
+                         .value_or(absl::InfiniteDuration()));
+  }
+  return delays;
+}
+
+TEST(GrpcStatusTest, TheServersPatienceIsPassedOnAndSpread) {
+  const auto delays = DelaysOf(WithRetryAfter(
+      absl::ResourceExhaustedError("slow down"), absl::Microseconds(1200001)));
+  EXPECT_THAT(delays, Each(AllOf(Ge(absl::Milliseconds(1201)),
+                                 Le(absl::Milliseconds(2401)))));
+  EXPECT_GT(std::set<absl::Duration>(delays.begin(), delays.end()).size(), 50U)
+      << "they would come back together";
+  for (const absl::Duration delay : delays) {
+    EXPECT_EQ(delay, absl::Trunc(delay, absl::Milliseconds(1)));
+  }
+}
+
+// Whoever made the refusal, and whether or not it said when to come back.
+TEST(GrpcStatusTest, WhatPassesByItselfSaysWhenToComeBack) {
+  struct Case {
+    absl::Status status;
+    absl::Duration least;
+  };
+  using enum absl::StatusCode;
+  const Case cases[] = {
+      {absl::ResourceExhaustedError("429"), absl::Seconds(1)},
+      {Overloaded(), absl::Seconds(1)},
+      {Refuse(kUnavailable, reason::kAuditUnavailable, "a"), absl::Seconds(1)},
+      {Refuse(kUnavailable, reason::kBrokerStopping, "b"), absl::Seconds(1)},
+      {Refuse(kResourceExhausted, reason::kTooManyWatches, "c"),
+       absl::Seconds(10)},
+      {WithRetryAfter(Refuse(kUnavailable, reason::kIssuerUnavailable, "d"),
+                      absl::Seconds(5)),
+       absl::Seconds(5)},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.status.ToString());
+    const auto delays = DelaysOf(c.status);
+    EXPECT_THAT(delays, Each(AllOf(Ge(c.least), Le(2 * c.least))));
+    EXPECT_GT(std::set<absl::Duration>(delays.begin(), delays.end()).size(),
+              50U);
+  }
+  EXPECT_THAT(DelaysOf(Refuse(kPermissionDenied, reason::kPolicyDenied, "e")),
+              Each(absl::InfiniteDuration()));
 }
 
 TEST(GrpcStatusTest, ForeignAndBrokenDetailsAreIgnored) {
@@ -98,6 +149,23 @@ TEST(GrpcStatusTest, AQuotaSaysHowMuchItAllows) {
   ASSERT_TRUE(details.details(1).UnpackTo(&quota));
   EXPECT_EQ(quota.violations(0).subject(), "rule:workers");
   EXPECT_EQ(quota.violations(0).description(), "10 tokens are unused");
+}
+
+TEST(GrpcStatusTest, AllTheWatchesThereMayBeAreAQuota) {
+  const grpc::Status status = ToGrpcStatus(
+      Refuse(absl::StatusCode::kResourceExhausted, reason::kTooManyWatches,
+             "the caller has 100 watches open already", {{"limit", "100"}}));
+  google::rpc::Status details;
+  ASSERT_TRUE(details.ParseFromString(status.error_details()));
+  google::rpc::QuotaFailure quota;
+  bool found = false;
+  for (const auto& detail : details.details()) {
+    found = found || detail.UnpackTo(&quota);
+  }
+  ASSERT_TRUE(found);
+  EXPECT_EQ(quota.violations(0).subject(), "watches");
+  EXPECT_EQ(quota.violations(0).description(),
+            "the caller has 100 watches open already");
 }
 
 TEST(GrpcStatusTest, WhatIsInTheWrongStateIsNamed) {

@@ -1,6 +1,7 @@
 #include "services/token_messages.h"
 
 #include <limits>
+#include <set>
 #include <string>
 
 #include <fmt/format.h>
@@ -8,6 +9,7 @@
 
 #include "core/reasons.h"
 #include "core/refusal.h"
+#include "services/grpc_status.h"
 #include "tests/storage/records.h"
 #include "tests/testing/status_matchers.h"
 
@@ -268,7 +270,17 @@ TEST(TokenMessagesTest, AnItemIsRefusedAsACallWouldBe) {
   EXPECT_EQ(error.message(), "no");
   EXPECT_EQ(error.reason(), "POLICY_DENIED");
   EXPECT_EQ(error.metadata().at("rule"), "workers");
-  EXPECT_EQ(error.retry_delay().seconds(), 2);
+  std::set<int64_t> milliseconds;
+  for (int i = 0; i < 100; ++i) {
+    v1::ItemError one;
+    ToMessage(WithRetryAfter(Overloaded(), absl::Milliseconds(1500)), one);
+    EXPECT_EQ(one.retry_delay().nanos() % 1'000'000, 0);
+    milliseconds.insert(one.retry_delay().seconds() * 1000 +
+                        one.retry_delay().nanos() / 1'000'000);
+  }
+  EXPECT_GE(*milliseconds.begin(), 1500);
+  EXPECT_LE(*milliseconds.rbegin(), 3000);
+  EXPECT_GT(milliseconds.size(), 50U) << "they would come back together";
   v1::ItemError hidden;
   ToMessage(absl::UnavailableError("secrets \"x\" at 10.0.0.1"), hidden);
   EXPECT_EQ(hidden.reason(), "CLUSTER_UNAVAILABLE");
