@@ -4,9 +4,11 @@
 #include <memory>
 #include <numeric>
 #include <utility>
+#include <vector>
 
 #include <absl/status/status.h>
 
+#include "core/execution.h"
 #include "core/mutex.h"
 #include "services/grpc_status.h"
 
@@ -18,7 +20,7 @@ class Batch : public std::enable_shared_from_this<Batch> {
  public:
   Batch(TokenBroker& broker, FairQueue& queue, Identity caller,
         BatchItems items, std::function<bool()> given_up,
-        std::function<void(BatchResults)> done)
+        std::function<void(BatchResults, BatchTimes)> done)
       : broker_(broker),
         queue_(queue),
         caller_(std::move(caller)),
@@ -26,6 +28,8 @@ class Batch : public std::enable_shared_from_this<Batch> {
         given_up_(std::move(given_up)),
         done_(std::move(done)),
         results_(items_.size(), NotBegun()),
+        times_(items_.size()),
+        begun_(items_.size()),
         left_(items_.size()) {
     std::iota(left_.begin(), left_.end(), size_t{0});
   }
@@ -39,7 +43,7 @@ class Batch : public std::enable_shared_from_this<Batch> {
         case Next::kNothing:
           return;
         case Next::kEnd:
-          return done_(std::move(results_));
+          return done_(std::move(results_), std::move(times_));
         case Next::kItem:
           break;
       }
@@ -47,7 +51,7 @@ class Batch : public std::enable_shared_from_this<Batch> {
           caller_.name,
           [self = shared_from_this(), index] { self->Work(index); });
       if (submitted) continue;
-      if (PutBack(index)) done_(std::move(results_));
+      if (PutBack(index)) done_(std::move(results_), std::move(times_));
       return;
     }
   }
@@ -69,6 +73,7 @@ class Batch : public std::enable_shared_from_this<Batch> {
     *index = left_.front();
     left_.pop_front();
     ++going_on_;
+    begun_[*index] = ExecutionNow();
     return Next::kItem;
   }
 
@@ -90,6 +95,7 @@ class Batch : public std::enable_shared_from_this<Batch> {
     } else if (!given_up_()) {
       results_[index] = broker_.Issue(caller_, *item);
     }
+    times_[index] = ExecutionNow() - begun_[index];
     {
       const MutexLock lock(mutex_);
       --going_on_;
@@ -102,9 +108,11 @@ class Batch : public std::enable_shared_from_this<Batch> {
   const Identity caller_;
   const BatchItems items_;
   const std::function<bool()> given_up_;
-  const std::function<void(BatchResults)> done_;
+  const std::function<void(BatchResults, BatchTimes)> done_;
   // Each entry is its item's worker's until the item is no longer going on.
   BatchResults results_;
+  BatchTimes times_;
+  std::vector<absl::Time> begun_;
   Mutex mutex_;
   std::deque<size_t> left_ ABSL_GUARDED_BY(mutex_);
   size_t going_on_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -117,7 +125,7 @@ absl::Status NotBegun() { return absl::CancelledError("not begun"); }
 
 void IssueBatch(TokenBroker& broker, FairQueue& queue, Identity caller,
                 BatchItems items, std::function<bool()> given_up,
-                std::function<void(BatchResults)> done) {
+                std::function<void(BatchResults, BatchTimes)> done) {
   std::make_shared<Batch>(broker, queue, std::move(caller), std::move(items),
                           std::move(given_up), std::move(done))
       ->Advance();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include "policy/identity.h"
 #include "services/fair_queue.h"
@@ -19,6 +20,9 @@ namespace latchkey {
 using BatchItems = std::vector<absl::StatusOr<IssueRequest>>;
 // One for each item, in their order.
 using BatchResults = std::vector<absl::StatusOr<IssuedToken>>;
+
+// How long each took, from its entry into the queue.
+using BatchTimes = std::vector<absl::Duration>;
 
 // The result of an item that was not begun, and of no other.
 absl::Status NotBegun();
@@ -39,7 +43,7 @@ inline constexpr size_t kBatchWindow = 64;
 // `broker` and `queue` must be there until `done` was called.
 void IssueBatch(TokenBroker& broker, FairQueue& queue, Identity caller,
                 BatchItems items, std::function<bool()> given_up,
-                std::function<void(BatchResults)> done);
+                std::function<void(BatchResults, BatchTimes)> done);
 
 }  // namespace latchkey
 

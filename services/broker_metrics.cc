@@ -60,19 +60,24 @@ struct BrokerMetrics::Series {
   Family<Counter>& rpcs = Count("latchkey_rpcs_total", "Calls, by their end.");
   Family<Histogram>& rpc_seconds =
       Times("latchkey_rpc_duration_seconds",
-            "From a call's arrival to its answer, waiting included.");
+            "From a call's arrival to its answer, waiting included, by whether "
+            "it was done.");
   Family<Counter>& refusals =
       Count("latchkey_refusals_total",
-            "Refused calls and denied CSRs, by reason (docs/errors.md).");
+            "Refused calls, refused items of calls and denied CSRs, by reason "
+            "(docs/errors.md).");
   Family<Counter>& observed =
       Count("latchkey_policy_observed_total",
             "What the policy would have denied, were it not only observing.");
   Family<Counter>& csrs =
       Count("latchkey_csrs_total", "CSRs decided by this broker.");
-  Histogram& csr_seconds =
+  Family<Histogram>& csr_seconds =
       Times("latchkey_csr_decision_seconds",
-            "From the moment this broker saw a CSR to its decision.")
-          .Add({}, CallBuckets());
+            "From the moment this broker saw a CSR to its decision.");
+  Histogram& approval_seconds =
+      csr_seconds.Add({{"decision", "approved"}}, CallBuckets());
+  Histogram& denial_seconds =
+      csr_seconds.Add({{"decision", "denied"}}, CallBuckets());
   Histogram& certificate_seconds =
       Times("latchkey_certificate_seconds",
             "From this broker's approval to the certificate.")
@@ -120,12 +125,17 @@ struct BrokerMetrics::Series {
     const std::string name(rpc);
     const EndedRpc found = {
         &rpcs.Add({{"rpc", name}, {"code", absl::StatusCodeToString(code)}}),
-        &rpc_seconds.Add({{"rpc", name}}, CallBuckets())};
+        // Refused calls cost little: among them, those that were done would
+        // seem fast whenever there are many.
+        &rpc_seconds.Add(
+            {{"rpc", name},
+             {"outcome", code == absl::StatusCode::kOk ? "ok" : "error"}},
+            CallBuckets())};
     ended_rpcs.emplace(std::pair(rpc, code), found);
     return found;
   }
   Mutex rpcs_mutex;
-  // Its keys are of RpcDeclaration::metric, which stays.
+  // Its keys are of RpcDeclaration::metric and kBatchItem, which stay.
   std::map<std::pair<std::string_view, absl::StatusCode>, EndedRpc> ended_rpcs
       ABSL_GUARDED_BY(rpcs_mutex);
 
@@ -162,7 +172,7 @@ void BrokerMetrics::RpcEnded(std::string_view rpc, absl::StatusCode code,
 void BrokerMetrics::CsrApproved(const std::string& csr_uid,
                                 absl::Duration waited) {
   series_->csrs.Add({{"decision", "approved"}}).Increment();
-  series_->csr_seconds.Observe(absl::ToDoubleSeconds(waited));
+  series_->approval_seconds.Observe(absl::ToDoubleSeconds(waited));
   const MutexLock lock(series_->mutex);
   if (!series_->approved.try_emplace(csr_uid, ExecutionNow()).second) return;
   series_->approved_order.push_back(csr_uid);
@@ -174,7 +184,7 @@ void BrokerMetrics::CsrApproved(const std::string& csr_uid,
 
 void BrokerMetrics::CsrDenied(std::string_view reason, absl::Duration waited) {
   series_->csrs.Add({{"decision", "denied"}}).Increment();
-  series_->csr_seconds.Observe(absl::ToDoubleSeconds(waited));
+  series_->denial_seconds.Observe(absl::ToDoubleSeconds(waited));
   series_->refusals.Add({{"reason", std::string(reason)}}).Increment();
 }
 

@@ -22,13 +22,16 @@ namespace latchkey {
 // Safe for concurrent use.
 class BrokerMetrics {
  public:
+  static constexpr std::string_view kBatchItem = "batch_item";
+
   BrokerMetrics();
   BrokerMetrics(const BrokerMetrics&) = delete;
   BrokerMetrics& operator=(const BrokerMetrics&) = delete;
   ~BrokerMetrics();
 
   // A call ended `took` after it came in; `reason` is that of a refusal, or
-  // empty. `rpc` is RpcDeclaration::metric.
+  // empty. `rpc` is RpcDeclaration::metric, or kBatchItem for an item of a
+  // batch, which is timed from its entry into the queue.
   void RpcEnded(std::string_view rpc, absl::StatusCode code,
                 std::string_view reason, absl::Duration took);
 

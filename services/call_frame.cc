@@ -221,6 +221,10 @@ absl::Status CallFrame::Record(InHand& call, const absl::Status& status) {
               {"lacks", fmt::format("{}", fmt::join(missing, ", "))}});
     assert(missing.empty());
   }
+  for (const Call::ItemEnd& item : call.call.item_ends) {
+    metrics_.RpcEnded(BrokerMetrics::kBatchItem, item.code, item.reason,
+                      item.took);
+  }
   std::vector<AuditEvent> events = std::move(call.call.items);
   event.action = std::string(call.rpc.action());
   events.push_back(std::move(event));

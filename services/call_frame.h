@@ -64,6 +64,13 @@ struct Call {
   // Decisions of their own within this call (a batch): a record each, before
   // the call's own.
   std::vector<AuditEvent> items;
+  // How those of them that are mints ended; counted like calls.
+  struct ItemEnd {
+    absl::StatusCode code;
+    std::string reason;
+    absl::Duration took;
+  };
+  std::vector<ItemEnd> item_ends;
 };
 
 // Notes in `event` which token a decision is about.

@@ -82,12 +82,14 @@ absl::Status TokenBrokerService::IssueAll(
   call.audit.facts["count"] = std::to_string(request.requests_size());
   LATCHKEY_ASSIGN_OR_RETURN(BatchItems items, FromMessage(request));
   BatchResults results;
+  BatchTimes times;
   std::latch ended(1);
   IssueBatch(
       broker_, batch_queue_, call.identity, std::move(items),
       [&context] { return context.IsCancelled(); },
-      [&](BatchResults all) {
+      [&](BatchResults all, BatchTimes took) {
         results = std::move(all);
+        times = std::move(took);
         ended.count_down();
       });
   ended.wait();
@@ -100,6 +102,9 @@ absl::Status TokenBrokerService::IssueAll(
     }
     // Once, since it is logged each time.
     if (!result.ok()) result = PublicStatus(result.status());
+    call.item_ends.push_back({.code = result.status().code(),
+                              .reason = ReasonOf(result.status()),
+                              .took = times[i]});
     call.items.push_back(EventOfItem(
         result, request.requests(static_cast<int>(i)).scope().node_name()));
   }

@@ -47,9 +47,10 @@ class BatchIssueTest : public ::testing::Test {
   BatchResults Run(BatchItems items,
                    const std::function<bool()>& given_up = Never) {
     std::promise<BatchResults> done;
-    IssueBatch(
-        broker_, queue_, alice_, std::move(items), given_up,
-        [&](BatchResults results) { done.set_value(std::move(results)); });
+    IssueBatch(broker_, queue_, alice_, std::move(items), given_up,
+               [&](BatchResults results, const BatchTimes&) {
+                 done.set_value(std::move(results));
+               });
     return done.get_future().get();
   }
   size_t Records() {
@@ -186,7 +187,7 @@ TEST_F(BatchIssueTest, AWindowIsInTheQueueAtOnce) {
   HeldQueue held({.threads = 1});
   std::promise<void> done;
   IssueBatch(broker_, held.queue(), alice_, Items(1000), Never,
-             [&](const BatchResults&) { done.set_value(); });
+             [&](const BatchResults&, const BatchTimes&) { done.set_value(); });
   EXPECT_EQ(held.queue().load().waiting, kBatchWindow);
   held.LetGo();
   done.get_future().wait();
@@ -197,7 +198,9 @@ TEST_F(BatchIssueTest, AQueueThatTakesNothingEndsItAtOnce) {
   HeldQueue full({.threads = 1, .max_waiting = 0});
   std::promise<BatchResults> done;
   IssueBatch(broker_, full.queue(), alice_, Items(100), Never,
-             [&](BatchResults results) { done.set_value(std::move(results)); });
+             [&](BatchResults results, const BatchTimes&) {
+               done.set_value(std::move(results));
+             });
   const BatchResults results = done.get_future().get();
   EXPECT_THAT(results, ::testing::Each(ReasonIs(reason::kOverloaded)));
   EXPECT_EQ(Records(), 0U);
@@ -208,7 +211,9 @@ TEST_F(BatchIssueTest, AQueueThatTakesLittleMakesItSlowNotSmall) {
   HeldQueue small({.threads = 1, .max_waiting = 3, .max_waiting_of_one = 3});
   std::promise<BatchResults> done;
   IssueBatch(broker_, small.queue(), alice_, Items(100), Never,
-             [&](BatchResults results) { done.set_value(std::move(results)); });
+             [&](BatchResults results, const BatchTimes&) {
+               done.set_value(std::move(results));
+             });
   small.LetGo();
   EXPECT_THAT(done.get_future().get(), ::testing::Each(IsOk()));
 }
@@ -217,7 +222,7 @@ TEST_F(BatchIssueTest, AnotherCallersWorkIsNotBehindAllOfIt) {
   HeldQueue held({.threads = 1});
   std::promise<void> done;
   IssueBatch(broker_, held.queue(), alice_, Items(1000), Never,
-             [&](const BatchResults&) { done.set_value(); });
+             [&](const BatchResults&, const BatchTimes&) { done.set_value(); });
   std::promise<size_t> minted_before;
   ASSERT_TRUE(held.queue().TrySubmit(
       "cn:bob", [&] { minted_before.set_value(Records()); }));

@@ -244,6 +244,35 @@ TEST_F(CallFrameTest, ARateThatIsOnlyObservedRefusesNobody) {
                         "\"RATE_LIMITED\"} 2"));
 }
 
+TEST_F(CallFrameTest, EachItemOfABatchIsCountedAndTimed) {
+  StartServer();
+  auto stub = latchkey::v1::TokenBroker::NewStub(Connect());
+  grpc::ClientContext context;
+  context.AddMetadata("who", "a");
+  latchkey::v1::BatchIssueTokensRequest request;
+  for (const char* node :
+       {"worker-1", "stranger-1", "worker-2", "stranger-2"}) {
+    request.add_requests()->mutable_scope()->set_node_name(node);
+  }
+  request.add_requests();  // INVALID_FIELD
+  latchkey::v1::BatchIssueTokensResponse response;
+  ASSERT_THAT(latchkey::FromGrpcStatus(
+                  stub->BatchIssueTokens(&context, request, &response)),
+              IsOk());
+  const std::string text = metrics_.Text();
+  for (const char* line :
+       {"latchkey_refusals_total{reason=\"POLICY_DENIED\"} 2",
+        "latchkey_refusals_total{reason=\"INVALID_FIELD\"} 1",
+        "latchkey_rpcs_total{code=\"OK\",rpc=\"batch_item\"} 2",
+        "latchkey_rpcs_total{code=\"PERMISSION_DENIED\",rpc=\"batch_item\"} 2",
+        "latchkey_rpcs_total{code=\"OK\",rpc=\"batch_issue\"} 1",
+        "latchkey_rpc_duration_seconds_count{outcome=\"ok\",rpc=\"batch_item\"}"
+        " "
+        "2"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+}
+
 TEST_F(CallFrameTest, MachinesAreLimitedByTheirAddress) {
   node_options_.peer_rate = {.per_second = 0.01, .burst = 1};
   StartServer();
