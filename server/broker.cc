@@ -75,6 +75,9 @@ struct Broker::Parts {
         store(client),
         policy(Policy(config.policy)),
         misuse(store, policy, *audit, clock),
+        index([shown = metrics.get()](absl::Duration lag) {
+          shown->MintSeen(lag);
+        }),
         token_broker({.token_group = config.token_group,
                       .join_window = config.join_window},
                      store, policy, misuse, index, clock),
@@ -143,8 +146,10 @@ struct Broker::Parts {
     shown.SetConnections(kProvisionerPort,
                          provisioner_port->CountConnections());
     shown.SetConnections(kNodePort, node_port->CountConnections());
-    shown.SetWatchFresh("csrs", controller.csrs_fresh());
-    shown.SetWatchFresh("records", controller.records_fresh());
+    const WorkerPool::Load approver_load = controller.approver_load();
+    shown.SetBacklog("approver", approver_load.waiting, approver_load.retrying);
+    const WorkerPool::Load upkeep_load = controller.upkeep_load();
+    shown.SetBacklog("upkeep", upkeep_load.waiting, upkeep_load.retrying);
     const RecordIndex::Counts counts = index.CountsByState();
     for (size_t state = 0; state < counts.size(); ++state) {
       shown.SetRecords(TokenStateName(static_cast<TokenState>(state)),

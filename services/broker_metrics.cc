@@ -109,6 +109,17 @@ struct BrokerMetrics::Series {
   Family<Gauge>& stale =
       Level("latchkey_watch_stale_seconds",
             "How long the watch has not been up to date; 0 while it is.");
+  Histogram& watch_lag =
+      Times("latchkey_watch_lag_seconds",
+            "From the answer to this broker's write of a new token to its "
+            "event in this broker's watch.")
+          .Add({}, CallBuckets());
+  Family<Gauge>& work_waiting =
+      Level("latchkey_work_waiting",
+            "CSRs and records that wait for a thread to look at them.");
+  Family<Gauge>& work_retrying =
+      Level("latchkey_work_retrying",
+            "CSRs and records that wait to be tried again.");
   Family<Gauge>& records =
       Level("latchkey_records", "Token records in the cluster, by state.");
 
@@ -147,7 +158,8 @@ struct BrokerMetrics::Series {
   // When what was approved, oldest first.
   std::map<std::string, absl::Time> approved ABSL_GUARDED_BY(mutex);
   std::deque<std::string> approved_order ABSL_GUARDED_BY(mutex);
-  std::map<std::string, absl::Time, std::less<>> stale_since
+  // Each watch, and since when it is not fresh, if it is not.
+  std::map<std::string, std::optional<absl::Time>> stale_since
       ABSL_GUARDED_BY(mutex);
 };
 
@@ -248,21 +260,25 @@ void BrokerMetrics::SetConnections(std::string_view port, size_t count) {
       .Set(static_cast<double>(count));
 }
 
-void BrokerMetrics::SetWatchFresh(std::string_view watch, bool fresh) {
-  const prometheus::Labels labels = {{"watch", std::string(watch)}};
-  const absl::Time now = ExecutionNow();
-  absl::Duration stale;
-  {
-    const MutexLock lock(series_->mutex);
-    if (fresh) {
-      series_->stale_since.erase(std::string(watch));
-    } else {
-      stale = now - series_->stale_since.try_emplace(std::string(watch), now)
-                        .first->second;
-    }
+void BrokerMetrics::WatchFresh(std::string_view watch, bool fresh) {
+  const MutexLock lock(series_->mutex);
+  auto& since = series_->stale_since[std::string(watch)];
+  if (fresh) {
+    since.reset();
+  } else if (!since.has_value()) {
+    since = ExecutionNow();
   }
-  series_->fresh.Add(labels).Set(fresh ? 1 : 0);
-  series_->stale.Add(labels).Set(absl::ToDoubleSeconds(stale));
+}
+
+void BrokerMetrics::MintSeen(absl::Duration lag) {
+  series_->watch_lag.Observe(absl::ToDoubleSeconds(lag));
+}
+
+void BrokerMetrics::SetBacklog(std::string_view pool, size_t waiting,
+                               size_t retrying) {
+  const prometheus::Labels labels = {{"pool", std::string(pool)}};
+  series_->work_waiting.Add(labels).Set(static_cast<double>(waiting));
+  series_->work_retrying.Add(labels).Set(static_cast<double>(retrying));
 }
 
 void BrokerMetrics::SetRecords(std::string_view state, size_t count) {
@@ -280,6 +296,13 @@ std::string BrokerMetrics::Text() {
   {
     const MutexLock lock(series_->mutex);
     updates = series_->updates;
+    for (const auto& [watch, since] : series_->stale_since) {
+      const prometheus::Labels labels = {{"watch", watch}};
+      series_->fresh.Add(labels).Set(since.has_value() ? 0 : 1);
+      series_->stale.Add(labels).Set(
+          since.has_value() ? absl::ToDoubleSeconds(ExecutionNow() - *since)
+                            : 0);
+    }
   }
   for (const auto& update : updates) update(*this);
   return prometheus::TextSerializer().Serialize(series_->registry.Collect());

@@ -58,11 +58,17 @@ class BrokerMetrics {
   // name of ConnectionRefusalName.
   void ConnectionRefused(std::string_view port, std::string_view limit);
 
-  // As things stand. `port`: "provisioner" or "node". `watch`: "csrs" or
-  // "records". `state`: a name of TokenStateName.
+  // A watch is up to date from now on, or not: at the start, and at each
+  // change. `watch`: "csrs" or "records".
+  void WatchFresh(std::string_view watch, bool fresh);
+  // The watch of records has shown a token, `lag` after its mint was answered.
+  void MintSeen(absl::Duration lag);
+
+  // As things stand. `port`: "provisioner" or "node". `state`: a name of
+  // TokenStateName. `pool`: "approver" or "upkeep".
   void SetQueue(std::string_view port, size_t waiting, size_t busy);
   void SetConnections(std::string_view port, size_t count);
-  void SetWatchFresh(std::string_view watch, bool fresh);
+  void SetBacklog(std::string_view pool, size_t waiting, size_t retrying);
   void SetRecords(std::string_view state, size_t count);
   // `update` is called before each Text(), to set what is said above. What it
   // looks at must outlive the last Text().

@@ -53,6 +53,8 @@ JoinController::JoinController(Options options, KubernetesClient& client,
                    }),
       csrs_(client, OptionsFor(WatchedCsrs()), CsrHandler()),
       records_(client, OptionsFor(WatchedRecords()), RecordHandler()) {
+  NoteFresh("csrs", false);
+  NoteFresh("records", false);
   threads_.emplace_back([this] { csrs_.Run(); });
   threads_.emplace_back([this] { records_.Run(); });
 }
@@ -61,6 +63,12 @@ JoinController::~JoinController() {
   csrs_.Stop();
   records_.Stop();
   threads_.clear();
+}
+
+void JoinController::NoteFresh(std::string_view watch, bool fresh) {
+  if (options_.metrics != nullptr) {
+    options_.metrics->WatchFresh(watch, fresh);
+  }
 }
 
 ReflectorHandler<JoinController::Csr> JoinController::CsrHandler() {
@@ -83,7 +91,8 @@ ReflectorHandler<JoinController::Csr> JoinController::CsrHandler() {
           .on_bookmark =
               [this](const std::string& version) {
                 events_.PassedBy(EventSource::kCsrs, version);
-              }};
+              },
+          .on_fresh = [this](bool fresh) { NoteFresh("csrs", fresh); }};
 }
 
 ReflectorHandler<kubernetes::Secret> JoinController::RecordHandler() {
@@ -99,7 +108,11 @@ ReflectorHandler<kubernetes::Secret> JoinController::RecordHandler() {
           [this](const std::string& version) {
             events_.PassedBy(EventSource::kRecords, version);
           },
-      .on_fresh = [this](bool fresh) { index_.SetFresh(fresh); }};
+      .on_fresh =
+          [this](bool fresh) {
+            index_.SetFresh(fresh);
+            NoteFresh("records", fresh);
+          }};
 }
 
 void JoinController::OnCsrList(std::vector<Csr> csrs) {

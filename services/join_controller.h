@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "clients/kubernetes/kubernetes_client.h"
@@ -29,7 +30,8 @@ class JoinController {
   struct Options {
     int approver_threads = 8;
     int upkeep_threads = 4;
-    // Told of certificates, if there is one; must outlive the controller.
+    // Told of certificates and of watches, if there is one; must outlive the
+    // controller.
     BrokerMetrics* metrics = nullptr;
     // When to look at a record that was reserved just now, unless its CSR makes
     // itself heard before, as that of every join does: until then there is
@@ -52,9 +54,14 @@ class JoinController {
   bool csrs_fresh() const { return csrs_.fresh(); }
   bool records_fresh() const { return records_.fresh(); }
 
+  // What is behind with.
+  WorkerPool::Load approver_load() const { return approver_pool_.load(); }
+  WorkerPool::Load upkeep_load() const { return upkeep_pool_.load(); }
+
  private:
   using Csr = kubernetes::CertificateSigningRequest;
 
+  void NoteFresh(std::string_view watch, bool fresh);
   ReflectorHandler<Csr> CsrHandler();
   ReflectorHandler<kubernetes::Secret> RecordHandler();
   void OnCsrList(std::vector<Csr> csrs);

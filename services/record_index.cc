@@ -6,11 +6,14 @@
 #include <absl/status/status.h>
 #include <fmt/format.h>
 
+#include "core/execution.h"
 #include "core/reasons.h"
 #include "core/refusal.h"
 
 namespace latchkey {
 namespace {
+
+constexpr size_t kMaxWritten = 10'000;
 
 uint64_t KeyOf(const TokenId& id) {
   uint64_t key = 0;
@@ -101,6 +104,19 @@ absl::StatusOr<RecordIndex::Place> RecordIndex::Take(const Quota& quota,
   return Place(*this, key);
 }
 
+void RecordIndex::Written(const TokenId& id) {
+  if (seen_ == nullptr) return;
+  const uint64_t key = KeyOf(id);
+  const MutexLock lock(mutex_);
+  if (tokens_.contains(key)) {
+    seen_(absl::ZeroDuration());  // the watch was faster than the answer
+    return;
+  }
+  // Of a token that is removed while nobody watches nothing is ever shown.
+  if (written_.size() >= kMaxWritten) written_.clear();
+  written_[key] = ExecutionNow();
+}
+
 RecordIndex::Counts RecordIndex::CountsByState() const {
   const MutexLock lock(mutex_);
   return counts_;
@@ -144,6 +160,10 @@ bool RecordIndex::NoteLocked(const TokenRecord& record) {
   const uint64_t key = KeyOf(record.id);
   // The token takes its own place now.
   DropTaken(key);
+  if (const auto it = written_.find(key); it != written_.end()) {
+    seen_(ExecutionNow() - it->second);
+    written_.erase(it);
+  }
   const uint64_t life = LifeOf(record);
   const auto known = tokens_.find(key);
   if (known != tokens_.end() && known->second.life == life) return false;

@@ -7,11 +7,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <absl/status/statusor.h>
@@ -57,6 +59,16 @@ class RecordIndex {
   };
 
   static constexpr absl::Duration kMaxUnseen = absl::Minutes(5);
+
+  RecordIndex() = default;
+  // `seen` is told how long after Written() the watch showed each token; it
+  // must not call back.
+  explicit RecordIndex(std::function<void(absl::Duration)> seen)
+      : seen_(std::move(seen)) {}
+
+  // This broker has written a new token, just now. Remembered of the last
+  // 10,000 or so that the watch has not shown.
+  void Written(const TokenId& id);
 
   // Takes a place for the token `id`: unused tokens are those that the watch
   // has shown ISSUED, ACTIVE or RESERVED and not expired at `now`, and those
@@ -120,6 +132,7 @@ class RecordIndex {
   void GiveBack(uint64_t key);
   void KeepPlace(uint64_t key, uint64_t written);
 
+  const std::function<void(absl::Duration)> seen_;
   mutable Mutex mutex_;
   bool fresh_ ABSL_GUARDED_BY(mutex_) = false;
   Counts counts_ ABSL_GUARDED_BY(mutex_) = {};
@@ -127,6 +140,8 @@ class RecordIndex {
   // By the bytes of the token's id.
   std::unordered_map<uint64_t, Token> tokens_ ABSL_GUARDED_BY(mutex_);
   std::unordered_map<uint64_t, Taken> taken_ ABSL_GUARDED_BY(mutex_);
+  // When, by ExecutionNow().
+  std::unordered_map<uint64_t, absl::Time> written_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace latchkey

@@ -218,6 +218,7 @@ absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(
     const absl::StatusOr<StoredToken> inserted = store_.Insert(record);
     if (inserted.ok()) {
       place.Keep(record.id);
+      index_.Written(record.id);
       LogObserved(observed, mint.provisioner, record.scope.node_name,
                   record.rule);
       issued.observed = observed;

@@ -64,6 +64,14 @@ void WorkSchedule::Finish(const Item& item) {
   }
 }
 
+size_t WorkSchedule::ReadyAt(absl::Time now) const {
+  size_t ready = ready_count_;
+  for (auto it = due_.begin(); it != due_.end() && it->first <= now; ++it) {
+    ++ready;
+  }
+  return ready;
+}
+
 absl::Time WorkSchedule::NextTime() const {
   if (!turns_.empty()) return absl::InfinitePast();
   return due_.empty() ? absl::InfiniteFuture() : due_.begin()->first;

@@ -45,6 +45,10 @@ class WorkSchedule {
   // finished: the past if something is ready.
   absl::Time NextTime() const;
 
+  // Items that may be taken at `now`, or once their group has rested: what is
+  // behind with. Takes time linear in what came due since the last Take().
+  size_t ReadyAt(absl::Time now) const;
+
   // Items that wait, ready or not.
   size_t size() const { return ready_count_ + due_of_.size(); }
 

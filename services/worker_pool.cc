@@ -49,6 +49,12 @@ void WorkerPool::AddAt(const WorkSchedule::Item& item, absl::Time when) {
   wake_.SignalOne();
 }
 
+WorkerPool::Load WorkerPool::load() const {
+  const MutexLock lock(mutex_);
+  return {.waiting = schedule_.ReadyAt(clock_.Now()),
+          .retrying = due_retries_.size()};
+}
+
 void WorkerPool::Run() {
   while (const std::optional<WorkSchedule::Item> item = Take()) {
     Settle(*item, work_(*item));

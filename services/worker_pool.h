@@ -3,6 +3,7 @@
 #ifndef LATCHKEY_SERVICES_WORKER_POOL_H_
 #define LATCHKEY_SERVICES_WORKER_POOL_H_
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <optional>
@@ -62,6 +63,14 @@ class WorkerPool {
   void Add(const WorkSchedule::Item& item);
   void AddAt(const WorkSchedule::Item& item, absl::Time when);
 
+  struct Load {
+    // Items that no thread has taken up yet.
+    size_t waiting = 0;
+    // Items that wait out their back-off.
+    size_t retrying = 0;
+  };
+  Load load() const;
+
  private:
   struct Retries {
     int in_a_row = 0;
@@ -84,7 +93,7 @@ class WorkerPool {
   const Options options_;
   const Clock& clock_;
   const Work work_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar wake_;
   WorkSchedule schedule_ ABSL_GUARDED_BY(mutex_);
   // Of items that are or were being retried.

@@ -5,10 +5,13 @@
 #include <gmock/gmock.h>
 
 #include "core/version.h"
+#include "tests/testing/fake_execution.h"
 
 namespace latchkey {
 namespace {
 
+using latchkey_testing::FakeExecution;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -81,24 +84,57 @@ TEST(BrokerMetricsTest, CountsConnectionsThatWereRefused) {
 
 TEST(BrokerMetricsTest, AskedForItLooksAtHowThingsStand) {
   BrokerMetrics metrics;
-  bool fresh = true;
   metrics.OnScrape([&](BrokerMetrics& at) {
     at.SetQueue("node", 3, 2);
     at.SetConnections("node", 5);
     at.SetRecords("active", 7);
-    at.SetWatchFresh("csrs", fresh);
+    at.SetBacklog("approver", 4, 1);
   });
   const std::string text = metrics.Text();
   EXPECT_THAT(text, HasSubstr("latchkey_calls_waiting{port=\"node\"} 3"));
   EXPECT_THAT(text, HasSubstr("latchkey_calls_running{port=\"node\"} 2"));
   EXPECT_THAT(text, HasSubstr("latchkey_connections{port=\"node\"} 5"));
   EXPECT_THAT(text, HasSubstr("latchkey_records{state=\"active\"} 7"));
-  EXPECT_THAT(text, HasSubstr("latchkey_watch_fresh{watch=\"csrs\"} 1"));
-  EXPECT_THAT(text,
-              HasSubstr("latchkey_watch_stale_seconds{watch=\"csrs\"} 0"));
-  fresh = false;
-  EXPECT_THAT(metrics.Text(),
-              HasSubstr("latchkey_watch_fresh{watch=\"csrs\"} 0"));
+  EXPECT_THAT(text, HasSubstr("latchkey_work_waiting{pool=\"approver\"} 4"));
+  EXPECT_THAT(text, HasSubstr("latchkey_work_retrying{pool=\"approver\"} 1"));
+}
+
+TEST(BrokerMetricsTest, AWatchIsStaleFromTheMomentThatItBreaks) {
+  FakeExecution time;
+  BrokerMetrics metrics;
+  const auto stale = [&](const char* seconds) {
+    const bool fresh = std::string(seconds) == "0";
+    EXPECT_THAT(
+        metrics.Text(),
+        AllOf(HasSubstr(fresh ? "latchkey_watch_fresh{watch=\"csrs\"} 1"
+                              : "latchkey_watch_fresh{watch=\"csrs\"} 0"),
+              HasSubstr("latchkey_watch_stale_seconds{watch=\"csrs\"} " +
+                        std::string(seconds) + "\n")));
+  };
+  metrics.WatchFresh("csrs", false);
+  time.Advance(absl::Seconds(3));
+  stale("3");  // at the start too
+  metrics.WatchFresh("csrs", true);
+  time.Advance(absl::Seconds(100));
+  stale("0");
+  // Nobody looks while it breaks.
+  metrics.WatchFresh("csrs", false);
+  time.Advance(absl::Seconds(40));
+  metrics.WatchFresh("csrs", false);
+  time.Advance(absl::Seconds(2));
+  stale("42");
+  metrics.WatchFresh("csrs", true);
+  stale("0");
+}
+
+TEST(BrokerMetricsTest, TimesWhatTheWatchShowsOfItsOwnWrites) {
+  BrokerMetrics metrics;
+  metrics.MintSeen(absl::Milliseconds(7));
+  EXPECT_THAT(
+      metrics.Text(),
+      AllOf(HasSubstr("latchkey_watch_lag_seconds_bucket{le=\"0.01\"} 1"),
+            HasSubstr("latchkey_watch_lag_seconds_bucket{le=\"0.005\"} "
+                      "0")));
 }
 
 TEST(BrokerMetricsTest, OnePolicyIsInForceAtATime) {

@@ -1,5 +1,6 @@
 #include "services/join_controller.h"
 
+#include <latch>
 #include <optional>
 #include <string>
 
@@ -18,6 +19,7 @@ class JoinControllerTest : public JoinFixture {
   void Start(absl::Duration reserved_look) {
     controller_.emplace(JoinController::Options{.approver_threads = 1,
                                                 .upkeep_threads = 1,
+                                                .metrics = &metrics_,
                                                 .reserved_look = reserved_look},
                         api_, approver_, upkeep_, index_, events_, clock_);
     ASSERT_TRUE(WaitUntil([&] { return controller_->fresh(); }));
@@ -55,7 +57,9 @@ class JoinControllerTest : public JoinFixture {
     ASSERT_THAT(api_.Update(csr, "approval"), IsOk());
   }
 
-  latchkey::RecordIndex index_;
+  latchkey::BrokerMetrics metrics_;
+  latchkey::RecordIndex index_{
+      [this](absl::Duration lag) { metrics_.MintSeen(lag); }};
   latchkey::TokenEvents events_{{}, api_};
   std::optional<JoinController> controller_;
 };
@@ -87,6 +91,31 @@ TEST_F(JoinControllerTest, AJoinUnderWayIsLeftInPeace) {
   ReserveForADeadCsr();
   AwaitUpkeep("ghi789");
   EXPECT_EQ(State(), TokenState::kReserved);
+}
+
+TEST_F(JoinControllerTest, SaysWhenAWatchIsNotUpToDateAndHowFarItIsBehind) {
+  const auto says = [&](const std::string& line) {
+    return WaitUntil(
+        [&] { return metrics_.Text().find(line + "\n") != std::string::npos; });
+  };
+  Start(absl::Hours(1));
+  EXPECT_TRUE(says("latchkey_watch_fresh{watch=\"csrs\"} 1"));
+  EXPECT_TRUE(says("latchkey_watch_fresh{watch=\"records\"} 1"));
+  ASSERT_TRUE(WaitUntil([&] { return api_.OpenWatches() == 2; }));
+
+  index_.Written(Id("def456"));
+  ASSERT_THAT(store_.Insert(DirectRecord("def456")), IsOk());
+  EXPECT_TRUE(says("latchkey_watch_lag_seconds_count 1"));
+
+  std::latch go(1);
+  for (const int nth : {1, 2}) {
+    api_.BeforeNext(Verb::kWatch, nth, [&] { go.wait(); });
+  }
+  api_.EndWatches();
+  EXPECT_TRUE(says("latchkey_watch_fresh{watch=\"csrs\"} 0"));
+  go.count_down();
+  EXPECT_TRUE(says("latchkey_watch_fresh{watch=\"csrs\"} 1"));
+  EXPECT_TRUE(says("latchkey_watch_fresh{watch=\"records\"} 1"));
 }
 
 }  // namespace

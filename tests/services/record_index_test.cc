@@ -11,6 +11,7 @@
 #include "core/reasons.h"
 #include "core/refusal.h"
 #include "tests/storage/records.h"
+#include "tests/testing/fake_execution.h"
 #include "tests/testing/status_matchers.h"
 
 namespace latchkey {
@@ -170,6 +171,32 @@ TEST_F(RecordIndexTest, ATokenThatIsNeverShownIsForgotten) {
   EXPECT_THAT(Take("bbbbbb", 1, end - absl::Seconds(1)).status(),
               ReasonIs(reason::kQuotaOutstanding));
   EXPECT_THAT(Take("bbbbbb", 1, end), IsOk());
+}
+
+TEST(RecordIndexLagTest, SaysHowLongTheWatchTookToShowWhatWasWritten) {
+  latchkey_testing::FakeExecution time;
+  std::vector<absl::Duration> seen;
+  RecordIndex index([&](absl::Duration lag) { seen.push_back(lag); });
+  index.Written(Id("aaaaaa"));
+  time.Advance(absl::Milliseconds(40));
+  index.Note(IssuedRecord("bbbbbb"));  // another broker's
+  EXPECT_THAT(seen, ::testing::IsEmpty());
+  index.Note(IssuedRecord("aaaaaa"));
+  TokenRecord revoked = IssuedRecord("aaaaaa");
+  revoked.state = TokenState::kRevoked;
+  index.Note(revoked);
+  EXPECT_THAT(seen, ::testing::ElementsAre(absl::Milliseconds(40)));
+  // A list shows it too, and a watch may be faster than the answer.
+  index.Written(Id("cccccc"));
+  time.Advance(absl::Seconds(2));
+  index.Replace(
+      {{.record = IssuedRecord("cccccc"), .version = "1", .uid = {}}});
+  index.Note(IssuedRecord("dddddd"));
+  time.Advance(absl::Seconds(1));
+  index.Written(Id("dddddd"));
+  EXPECT_THAT(seen,
+              ::testing::ElementsAre(absl::Milliseconds(40), absl::Seconds(2),
+                                     absl::ZeroDuration()));
 }
 
 TEST_F(RecordIndexTest, KnowsNothingWhileTheWatchIsBehind) {

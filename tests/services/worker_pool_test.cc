@@ -1,6 +1,7 @@
 #include "services/worker_pool.h"
 
 #include <atomic>
+#include <latch>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -121,6 +122,33 @@ TEST(WorkerPoolTest, WorkThatIsDueRunsWhileOtherWorkTakesLong) {
   pool.Add({"b", "long"});
   EXPECT_TRUE(WaitUntil([&] { return ran.load(); }, absl::Seconds(5)));
   release = true;
+}
+
+TEST(WorkerPoolTest, SaysWhatItIsBehindWith) {
+  FakeClock clock(absl::FromUnixSeconds(1'800'000'000));
+  std::latch begun(1);
+  std::latch go(1);
+  WorkerPool pool({.threads = 1, .first_backoff = absl::Hours(1)}, clock,
+                  [&](const WorkSchedule::Item& item) {
+                    if (item.key == "bad") return WorkResult::Retry();
+                    begun.count_down();
+                    go.wait();
+                    return WorkResult::Done();
+                  });
+  pool.Add({"a", "bad"});
+  ASSERT_TRUE(WaitUntil([&] { return pool.load().retrying == 1; }));
+  pool.Add({"b", "held"});
+  begun.wait();
+  pool.Add({"c", "waits"});
+  pool.Add({"b", "waits for its group"});
+  pool.AddAt({"d", "due"}, clock.Now() + absl::Seconds(1));
+  pool.AddAt({"e", "not due"}, clock.Now() + absl::Hours(1));
+  EXPECT_EQ(pool.load().waiting, 2U);
+  clock.Advance(absl::Seconds(1));
+  EXPECT_EQ(pool.load().waiting, 3U);
+  EXPECT_EQ(pool.load().retrying, 1U);
+  go.count_down();
+  EXPECT_TRUE(WaitUntil([&] { return pool.load().waiting == 0; }));
 }
 
 TEST(WorkerPoolTest, EndsWithWorkWaiting) {
