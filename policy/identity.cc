@@ -78,7 +78,7 @@ const std::vector<std::string>& Identity::Values(
   return it == attributes.end() ? none : it->second;
 }
 
-absl::StatusOr<Identity> IdentityFromCertificate(std::string_view pem) {
+absl::StatusOr<TimedIdentity> IdentityFromCertificate(std::string_view pem) {
   const auto chain = Certificate::ParseAll(pem);
   if (!chain.ok()) return Refused("the client certificate cannot be read");
   const Certificate& leaf = chain->front();
@@ -105,17 +105,18 @@ absl::StatusOr<Identity> IdentityFromCertificate(std::string_view pem) {
         "the client certificate names nobody: it needs a SPIFFE ID, a DNS name "
         "or a common name of printable ASCII without spaces");
   }
-  return identity;
+  return TimedIdentity{.identity = std::move(identity),
+                       .expires = leaf.not_after};
 }
 
-absl::StatusOr<Identity> IdentityCache::IdentityOf(std::string_view pem) {
+absl::StatusOr<TimedIdentity> IdentityCache::IdentityOf(std::string_view pem) {
   {
     const MutexLock lock(mutex_);
     if (const auto it = by_pem_.find(pem); it != by_pem_.end()) {
       return it->second;
     }
   }
-  absl::StatusOr<Identity> identity = IdentityFromCertificate(pem);
+  absl::StatusOr<TimedIdentity> identity = IdentityFromCertificate(pem);
   if (!identity.ok() || pem.size() > kMaxKnownBytes) return identity;
   const MutexLock lock(mutex_);
   if (by_pem_.size() >= kMaxKnown) by_pem_.clear();

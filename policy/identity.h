@@ -63,22 +63,24 @@ struct Identity {
   const std::vector<std::string>& Values(std::string_view attribute) const;
 };
 
-// An identity, and when the credential that proved it expires.
+// An identity, and until when it is to be believed: then the credential that
+// proved it expires, or has to be looked at again.
 struct TimedIdentity {
   Identity identity;
   absl::Time expires = absl::InfiniteFuture();
 };
 
-// The identity in a verified client certificate in PEM. kUnauthenticated
-// (UNAUTHENTICATED) if it says no usable name, or has a SPIFFE ID that is not
-// usable, or more than one (which the X.509-SVID standard forbids): it is not
-// passed over for a weaker name.
-absl::StatusOr<Identity> IdentityFromCertificate(std::string_view pem);
+// The identity in a verified client certificate in PEM, and when the
+// certificate expires. kUnauthenticated (UNAUTHENTICATED) if it says no usable
+// name, or has a SPIFFE ID that is not usable, or more than one (which the
+// X.509-SVID standard forbids): it is not passed over for a weaker name.
+absl::StatusOr<TimedIdentity> IdentityFromCertificate(std::string_view pem);
 
 // The same, remembered: OpenSSL takes longer to read a certificate than the
 // rest of a call does, and a caller shows the same one each time. What it says
-// never changes; whether it is valid is for TLS to say. Safe for concurrent
-// use.
+// never changes. TLS says whether it is valid, but only when a connection
+// begins: whether it has expired since is for the caller to say. Safe for
+// concurrent use.
 class IdentityCache {
  public:
   // When so many are known, all are forgotten.
@@ -86,11 +88,12 @@ class IdentityCache {
   // Longer ones are read each time.
   static constexpr size_t kMaxKnownBytes = 16 << 10;
 
-  absl::StatusOr<Identity> IdentityOf(std::string_view pem);
+  absl::StatusOr<TimedIdentity> IdentityOf(std::string_view pem);
 
  private:
   Mutex mutex_;
-  std::map<std::string, Identity, std::less<>> by_pem_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, TimedIdentity, std::less<>> by_pem_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace latchkey

@@ -87,7 +87,7 @@ struct Broker::Parts {
         upkeep({.fetch_grace = config.fetch_grace}, client, store, *audit,
                clock),
         events({}, http_client),
-        watches({}, events, policy),
+        watches({}, events, policy, clock),
         controller({.metrics = metrics.get()}, http_client, approver, upkeep,
                    index, events, clock),
         batch_queue(QueueOptions(config)),

@@ -49,14 +49,16 @@ absl::StatusOr<std::string_view> BearerTokenOf(std::string_view value) {
 Authenticator::Authenticator(
     std::unique_ptr<ServiceAccountVerifier> service_accounts,
     std::vector<std::unique_ptr<JwtVerifier>> issuers, const Clock& clock)
-    : service_accounts_(std::move(service_accounts)), tokens_(clock) {
+    : clock_(clock),
+      service_accounts_(std::move(service_accounts)),
+      tokens_(clock) {
   for (std::unique_ptr<JwtVerifier>& issuer : issuers) {
     std::string name = issuer->issuer();
     by_issuer_.emplace(std::move(name), std::move(issuer));
   }
 }
 
-std::optional<absl::StatusOr<Identity>> Authenticator::Known(
+std::optional<absl::StatusOr<TimedIdentity>> Authenticator::Known(
     const CallCredentials& credentials) {
   if (credentials.authorization.has_value()) {
     const auto token = BearerTokenOf(credentials.authorization->Reveal());
@@ -64,14 +66,23 @@ std::optional<absl::StatusOr<Identity>> Authenticator::Known(
     return tokens_.Known(*token);
   }
   if (credentials.certificate_pem.has_value()) {
-    return certificates_.IdentityOf(*credentials.certificate_pem);
+    return OfCertificate(*credentials.certificate_pem);
   }
   return Refused(
       "nobody: a client certificate or a bearer token that is accepted here is "
       "required");
 }
 
-absl::StatusOr<Identity> Authenticator::Authenticate(
+absl::StatusOr<TimedIdentity> Authenticator::OfCertificate(
+    const std::string& pem) {
+  absl::StatusOr<TimedIdentity> caller = certificates_.IdentityOf(pem);
+  if (caller.ok() && clock_.Now() >= caller->expires) {
+    return Refused("the client certificate has expired since it was shown");
+  }
+  return caller;
+}
+
+absl::StatusOr<TimedIdentity> Authenticator::Authenticate(
     const CallCredentials& credentials) {
   if (auto known = Known(credentials)) return *std::move(known);
   LATCHKEY_ASSIGN_OR_RETURN(const std::string_view token,

@@ -30,8 +30,9 @@ struct CallCredentials {
 };
 
 // A bearer token, if one came, decides: a bad one is refused, whatever
-// certificate came with it. Else the certificate decides. Who brings neither is
-// refused.
+// certificate came with it. Else the certificate decides, until it expires: a
+// connection may outlive it. Who brings neither is refused. An answer is to be
+// believed as long as it says, and then asked for again.
 //
 // Whose token it is, its issuer ("iss") says: a token of a configured issuer is
 // for that issuer's keys alone, any other for the API server.
@@ -50,7 +51,7 @@ class Authenticator {
   // The answer, if there is one without asking or waiting for anybody: for
   // certificates, for what is no bearer token, and for tokens that were seen
   // shortly before (BearerCache). None otherwise: ask Authenticate().
-  std::optional<absl::StatusOr<Identity>> Known(
+  std::optional<absl::StatusOr<TimedIdentity>> Known(
       const CallCredentials& credentials);
 
   // The answer. May wait for the API server or for an issuer's keys, for as
@@ -60,11 +61,14 @@ class Authenticator {
   // kUnavailable (ISSUER_UNAVAILABLE) if the keys of the token's issuer were
   // never to be had; and what the API server answered to a TokenReview that it
   // did not do.
-  absl::StatusOr<Identity> Authenticate(const CallCredentials& credentials);
+  absl::StatusOr<TimedIdentity> Authenticate(
+      const CallCredentials& credentials);
 
  private:
+  absl::StatusOr<TimedIdentity> OfCertificate(const std::string& pem);
   absl::StatusOr<TimedIdentity> Verify(std::string_view token);
 
+  const Clock& clock_;
   const std::unique_ptr<ServiceAccountVerifier> service_accounts_;
   std::map<std::string, std::unique_ptr<JwtVerifier>, std::less<>> by_issuer_;
   IdentityCache certificates_;

@@ -20,14 +20,14 @@ bool IsRefusal(const absl::Status& status) {
 
 }  // namespace
 
-std::optional<absl::StatusOr<Identity>> BearerCache::Known(
+std::optional<absl::StatusOr<TimedIdentity>> BearerCache::Known(
     std::string_view token) {
   const std::string digest = Sha256(token);
   const MutexLock lock(mutex_);
   return Find(digest);
 }
 
-std::optional<absl::StatusOr<Identity>> BearerCache::Find(
+std::optional<BearerCache::Answer> BearerCache::Find(
     const std::string& digest) {
   const absl::Time now = clock_.Now();
   for (const Entries* entries : {&good_, &refused_}) {
@@ -39,7 +39,7 @@ std::optional<absl::StatusOr<Identity>> BearerCache::Find(
   return std::nullopt;
 }
 
-absl::StatusOr<Identity> BearerCache::IdentityOf(
+absl::StatusOr<TimedIdentity> BearerCache::IdentityOf(
     std::string_view token,
     const std::function<absl::StatusOr<TimedIdentity>()>& verify) {
   const std::string digest = Sha256(token);
@@ -55,23 +55,21 @@ absl::StatusOr<Identity> BearerCache::IdentityOf(
     }
     question = it->second = std::make_shared<Question>();
   }
-  absl::StatusOr<TimedIdentity> verdict = verify();
+  Answer answer = verify();
   const MutexLock lock(mutex_);
-  Remember(digest, verdict);
-  open_.erase(digest);
-  if (verdict.ok()) {
-    question->answer = std::move(verdict->identity);
-  } else {
-    question->answer = verdict.status();
+  if (answer.ok()) {
+    answer->expires = std::min(clock_.Now() + kGoodFor, answer->expires);
   }
+  Remember(digest, answer);
+  open_.erase(digest);
+  question->answer = std::move(answer);
   answered_.SignalAll();
   return *question->answer;
 }
 
-void BearerCache::Remember(const std::string& digest,
-                           const absl::StatusOr<TimedIdentity>& verdict) {
-  if (!verdict.ok() && !IsRefusal(verdict.status())) return;
-  Entries& entries = verdict.ok() ? good_ : refused_;
+void BearerCache::Remember(const std::string& digest, const Answer& answer) {
+  if (!answer.ok() && !IsRefusal(answer.status())) return;
+  Entries& entries = answer.ok() ? good_ : refused_;
   const absl::Time now = clock_.Now();
   if (entries.size() >= kMaxKnown) {
     std::erase_if(entries, [now](const auto& entry) {
@@ -79,14 +77,10 @@ void BearerCache::Remember(const std::string& digest,
     });
   }
   if (entries.size() >= kMaxKnown) entries.clear();
-  if (verdict.ok()) {
-    entries.insert_or_assign(
-        digest, Entry{.answer = verdict->identity,
-                      .until = std::min(now + kGoodFor, verdict->expires)});
-  } else {
-    entries.insert_or_assign(
-        digest, Entry{.answer = verdict.status(), .until = now + kRefusedFor});
-  }
+  entries.insert_or_assign(
+      digest,
+      Entry{.answer = answer,
+            .until = answer.ok() ? answer->expires : now + kRefusedFor});
 }
 
 }  // namespace latchkey

@@ -22,7 +22,8 @@ namespace latchkey {
 
 // Remembers tokens by their SHA-256, never the tokens: good ones for a minute,
 // and not beyond their own expiration; refused ones for five seconds. A token
-// that is revoked where it was issued is good here for as long.
+// that is revoked where it was issued is good here for as long, and what is
+// answered is to be believed no longer either.
 //
 // Safe for concurrent use.
 class BearerCache {
@@ -37,30 +38,30 @@ class BearerCache {
   explicit BearerCache(const Clock& clock) : clock_(clock) {}
 
   // What is remembered of `token`.
-  std::optional<absl::StatusOr<Identity>> Known(std::string_view token);
+  std::optional<absl::StatusOr<TimedIdentity>> Known(std::string_view token);
 
   // The same, or what `verify` answers, which is called without a lock held and
   // for one of the callers that ask about one token at once. An error that is
   // no refusal (kUnauthenticated) is passed on to all of them, and forgotten.
-  absl::StatusOr<Identity> IdentityOf(
+  absl::StatusOr<TimedIdentity> IdentityOf(
       std::string_view token,
       const std::function<absl::StatusOr<TimedIdentity>()>& verify);
 
  private:
+  using Answer = absl::StatusOr<TimedIdentity>;
   struct Entry {
-    absl::StatusOr<Identity> answer;
+    Answer answer;
     absl::Time until;
   };
   using Entries = std::map<std::string, Entry>;
   // What the callers that wait are told in the end.
   struct Question {
-    std::optional<absl::StatusOr<Identity>> answer;
+    std::optional<Answer> answer;
   };
 
-  std::optional<absl::StatusOr<Identity>> Find(const std::string& digest)
+  std::optional<Answer> Find(const std::string& digest)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Remember(const std::string& digest,
-                const absl::StatusOr<TimedIdentity>& verdict)
+  void Remember(const std::string& digest, const Answer& answer)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Clock& clock_;

@@ -33,14 +33,14 @@ absl::StatusOr<CallCredentials> CredentialsOf(
   return credentials;
 }
 
-std::optional<absl::StatusOr<Identity>> CredentialAuthenticator::Known(
+std::optional<absl::StatusOr<TimedIdentity>> CredentialAuthenticator::Known(
     const grpc::CallbackServerContext& context) {
   absl::StatusOr<CallCredentials> credentials = CredentialsOf(context);
   if (!credentials.ok()) return credentials.status();
   return authenticator_.Known(*credentials);
 }
 
-absl::StatusOr<Identity> CredentialAuthenticator::Authenticate(
+absl::StatusOr<TimedIdentity> CredentialAuthenticator::Authenticate(
     const grpc::CallbackServerContext& context) {
   LATCHKEY_ASSIGN_OR_RETURN(const CallCredentials credentials,
                             CredentialsOf(context));

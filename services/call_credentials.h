@@ -26,9 +26,9 @@ class CredentialAuthenticator final : public CallAuthenticator {
   explicit CredentialAuthenticator(Authenticator& authenticator)
       : authenticator_(authenticator) {}
 
-  std::optional<absl::StatusOr<Identity>> Known(
+  std::optional<absl::StatusOr<TimedIdentity>> Known(
       const grpc::CallbackServerContext& context) override;
-  absl::StatusOr<Identity> Authenticate(
+  absl::StatusOr<TimedIdentity> Authenticate(
       const grpc::CallbackServerContext& context) override;
 
  private:

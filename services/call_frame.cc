@@ -69,6 +69,7 @@ struct CallFrame::InHand {
   Body body;
   int items;
   std::function<void(const absl::Status&)> finish;
+  bool lasts = false;
   absl::Time begun = ExecutionNow();
   std::string queue_key = {};
   // Not OK: what it would be refused with, did the policy not only observe.
@@ -107,20 +108,22 @@ grpc::ServerUnaryReactor* CallFrame::Unary(grpc::CallbackServerContext& context,
 void CallFrame::Stream(grpc::CallbackServerContext& context, Rpc rpc,
                        Body start,
                        std::function<void(const grpc::Status&)> refuse) {
-  Begin(std::make_shared<InHand>(InHand{
-      .rpc = DeclarationOf(rpc),
-      .context = context,
-      .body = std::move(start),
-      .items = 1,
-      .finish = [refuse = std::move(refuse)](const absl::Status& status) {
-        if (!status.ok()) refuse(ToGrpcStatus(status));
-      }}));
+  Begin(std::make_shared<InHand>(
+      InHand{.rpc = DeclarationOf(rpc),
+             .context = context,
+             .body = std::move(start),
+             .items = 1,
+             .finish =
+                 [refuse = std::move(refuse)](const absl::Status& status) {
+                   if (!status.ok()) refuse(ToGrpcStatus(status));
+                 },
+             .lasts = true}));
 }
 
 void CallFrame::Begin(const CallPtr& call) {
   call->call.peer = call->context.peer();
   if (call->rpc.authentication == RpcAuthentication::kTicket) {
-    Admit(call, Identity{});
+    Admit(call, TimedIdentity{});
     return;
   }
   if (auto known = authenticator_.Known(call->context)) {
@@ -134,12 +137,24 @@ void CallFrame::Begin(const CallPtr& call) {
   if (!accepted) Refuse(call, Overloaded());
 }
 
-void CallFrame::Admit(const CallPtr& call, absl::StatusOr<Identity> identity) {
-  if (!identity.ok()) {
-    Refuse(call, identity.status());
+void CallFrame::Admit(const CallPtr& call,
+                      absl::StatusOr<TimedIdentity> caller) {
+  if (!caller.ok()) {
+    Refuse(call, caller.status());
     return;
   }
-  call->call.identity = *std::move(identity);
+  call->call.identity = std::move(caller->identity);
+  call->call.identity_expires = caller->expires;
+  if (call->lasts) {
+    // Without the call itself, which would hold itself.
+    call->call.ask_again = [this, &context = call->context,
+                            event = EventOf(*call)] {
+      absl::StatusOr<TimedIdentity> again =
+          authenticator_.Authenticate(context);
+      if (!again.ok()) Count(event, PublicStatus(again.status()));
+      return again;
+    };
+  }
   call->queue_key = call->rpc.limit == RpcLimit::kPeer
                         ? PeerKey(call->call.peer)
                         : call->call.identity.name;
@@ -181,17 +196,25 @@ absl::Status CallFrame::CheckRate(InHand& call) {
   return absl::OkStatus();
 }
 
-void CallFrame::Refuse(const CallPtr& call, const absl::Status& status) {
-  const absl::Status shown = PublicStatus(status);
-  AuditEvent& event = call->call.audit;
-  event.action = std::string(call->rpc.action());
+AuditEvent CallFrame::EventOf(const InHand& call) {
+  AuditEvent event;
+  event.action = std::string(call.rpc.action());
+  event.identity = call.call.identity.name;
+  event.identity_kind = call.call.identity.kind;
+  // Without the port: one that asks again is still the same.
+  event.peer = PeerKey(call.call.peer);
+  return event;
+}
+
+void CallFrame::Count(AuditEvent event, const absl::Status& shown) {
   event.verdict = VerdictOf(shown);
   event.reason = ReasonOf(shown);
-  event.identity = call->call.identity.name;
-  event.identity_kind = call->call.identity.kind;
-  // Without the port: one that asks again is still the same.
-  event.peer = PeerKey(call->call.peer);
   refusals_.Add(event);
+}
+
+void CallFrame::Refuse(const CallPtr& call, const absl::Status& status) {
+  const absl::Status shown = PublicStatus(status);
+  Count(EventOf(*call), shown);
   End(call, shown);
 }
 

@@ -42,11 +42,11 @@ class CallAuthenticator {
   virtual ~CallAuthenticator() = default;
 
   // The answer, if it is known without asking anybody.
-  virtual std::optional<absl::StatusOr<Identity>> Known(
+  virtual std::optional<absl::StatusOr<TimedIdentity>> Known(
       const grpc::CallbackServerContext& context) = 0;
   // May block. UNAUTHENTICATED (kUnauthenticated) for whoever cannot be
   // identified.
-  virtual absl::StatusOr<Identity> Authenticate(
+  virtual absl::StatusOr<TimedIdentity> Authenticate(
       const grpc::CallbackServerContext& context) = 0;
 };
 
@@ -54,6 +54,11 @@ class CallAuthenticator {
 struct Call {
   // Empty where a ticket is the credential.
   Identity identity;
+  // A call that lasts must ask again then: see `ask_again`.
+  absl::Time identity_expires = absl::InfiniteFuture();
+  // Of a stream: who calls, judged anew (CallAuthenticator::Authenticate). May
+  // block. For as long as the stream is not done.
+  std::function<absl::StatusOr<TimedIdentity>()> ask_again;
   // gRPC's name of the peer: an address and a port.
   std::string peer;
   // What the body adds to the call's audit record: all but action, verdict,
@@ -134,8 +139,11 @@ class CallFrame {
   using CallPtr = std::shared_ptr<InHand>;
 
   void Begin(const CallPtr& call);
-  void Admit(const CallPtr& call, absl::StatusOr<Identity> identity);
+  void Admit(const CallPtr& call, absl::StatusOr<TimedIdentity> caller);
   absl::Status CheckRate(InHand& call);
+  // What the tally says of a call, but for why it is refused; and adds that.
+  static AuditEvent EventOf(const InHand& call);
+  void Count(AuditEvent event, const absl::Status& shown);
   // Nothing was done for it.
   void Refuse(const CallPtr& call, const absl::Status& status);
   void Run(const CallPtr& call);

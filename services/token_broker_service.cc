@@ -226,7 +226,10 @@ WatchReactor* TokenBrokerService::WatchTokens(
   frame_.Stream(
       *context, Rpc::kWatchTokens,
       [this, stream](Call& call) {
-        return watches_.Begin(stream, call.identity);
+        return watches_.Begin(stream,
+                              {.who = {.identity = call.identity,
+                                       .expires = call.identity_expires},
+                               .ask_again = call.ask_again});
       },
       [this, stream](const grpc::Status& status) {
         watches_.Refuse(stream, status);

@@ -93,10 +93,12 @@ class TokenWatches::Stream final : public WatchReactor,
   void HoldItself(StreamPtr self) { self_ = std::move(self); }
 
   // From here on OnDone() makes it leave, however it ends.
-  void NoteEntered(const Identity& caller) {
+  void NoteEntered(WatchCaller caller) {
     const MutexLock lock(mutex_);
     entered_ = true;
-    caller_ = caller;
+    caller_ = std::move(caller.who.identity);
+    believed_until_ = caller.who.expires;
+    ask_again_ = std::move(caller.ask_again);
   }
   // Lets it tell.
   absl::Status Start() {
@@ -118,7 +120,10 @@ class TokenWatches::Stream final : public WatchReactor,
     const MutexLock lock(mutex_);
     // Until it has begun there is nobody to tell; not even that the client is
     // gone, since the call is still looked at.
-    if (!position_.has_value() || writing_ || finished_) return;
+    if (!position_.has_value() || writing_ || asking_ || finished_) return;
+    if (!end_.has_value() && watches_.clock_.Now() >= believed_until_) {
+      if (AskAgain()) return;
+    }
     if (!end_.has_value() && Reach() == Reach::kNone) end_ = NoRule(caller_);
     if (end_.has_value()) {
       finished_ = true;
@@ -171,6 +176,30 @@ class TokenWatches::Stream final : public WatchReactor,
   }
 
  private:
+  // Has another thread ask who the caller is. Until it has, the stream does not
+  // finish: what it asks with is gRPC's, and goes with the stream. False, and
+  // how it ends is known, if it cannot be asked.
+  bool AskAgain() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    asking_ = watches_.checks_.TrySubmit(
+        caller_.name, [self = self_] { self->OnAnswer(self->ask_again_()); });
+    if (!asking_) end_ = absl::ResourceExhaustedError("no room to ask again");
+    return asking_;
+  }
+  void OnAnswer(absl::StatusOr<TimedIdentity> answer) {
+    {
+      const MutexLock lock(mutex_);
+      asking_ = false;
+      if (answer.ok()) {
+        // Its name is the credential's, and stays.
+        caller_.attributes = std::move(answer->identity.attributes);
+        believed_until_ = answer->expires;
+        judged_by_ = nullptr;
+      } else if (!end_.has_value()) {
+        end_ = answer.status();
+      }
+    }
+    Pump();
+  }
   // Fills the response with what comes next; false if there is nothing.
   bool Pack() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     response_.Clear();
@@ -214,6 +243,10 @@ class TokenWatches::Stream final : public WatchReactor,
 
   Mutex mutex_;
   Identity caller_ ABSL_GUARDED_BY(mutex_);
+  absl::Time believed_until_ ABSL_GUARDED_BY(mutex_);
+  // Set before it can be asked, and never changed.
+  std::function<absl::StatusOr<TimedIdentity>()> ask_again_;
+  bool asking_ ABSL_GUARDED_BY(mutex_) = false;
   bool entered_ ABSL_GUARDED_BY(mutex_) = false;
   // None before it has begun.
   std::optional<TokenEvents::Position> position_ ABSL_GUARDED_BY(mutex_);
@@ -242,14 +275,14 @@ void TokenWatches::Refuse(const StreamPtr& stream, const grpc::Status& status) {
   stream->RefuseWith(status);
 }
 
-absl::Status TokenWatches::Begin(const StreamPtr& stream,
-                                 const Identity& caller) {
-  if (policy_.Current()->ReachOf(caller) == Reach::kNone) {
-    return NoRule(caller);
+absl::Status TokenWatches::Begin(const StreamPtr& stream, WatchCaller caller) {
+  const Identity& identity = caller.who.identity;
+  if (policy_.Current()->ReachOf(identity) == Reach::kNone) {
+    return NoRule(identity);
   }
   LATCHKEY_RETURN_IF_ERROR(stream->wanted().status());
-  LATCHKEY_RETURN_IF_ERROR(Enter(stream, caller.name));
-  stream->NoteEntered(caller);
+  LATCHKEY_RETURN_IF_ERROR(Enter(stream, identity.name));
+  stream->NoteEntered(std::move(caller));
   // Before it can end: Leave() takes it out again, and must not come first.
   events_.Add(stream);
   FaultPoint("watches.added");

@@ -5,22 +5,35 @@
 #define LATCHKEY_SERVICES_WATCH_TOKENS_CALL_H_
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 #include <grpcpp/support/server_callback.h>
 
+#include "core/clock.h"
 #include "core/mutex.h"
 #include "latchkey/v1/token_broker.pb.h"
 #include "policy/identity.h"
 #include "policy/live_policy.h"
+#include "services/fair_queue.h"
 #include "services/token_events.h"
 
 namespace latchkey {
 
 using WatchReactor = grpc::ServerWriteReactor<v1::WatchTokensResponse>;
+
+// Whose a stream is.
+struct WatchCaller {
+  // Nothing is told after `expires` without asking again.
+  TimedIdentity who;
+  // The same caller, judged anew. May block; called from another thread, until
+  // the stream's OnDone().
+  std::function<absl::StatusOr<TimedIdentity>()> ask_again;
+};
 
 // Safe for concurrent use.
 class TokenWatches {
@@ -31,9 +44,16 @@ class TokenWatches {
     size_t max_streams_of_one = 256;
   };
 
-  // Both must outlive this, and this must outlive the gRPC server.
-  TokenWatches(Options options, TokenEvents& events, const LivePolicy& policy)
-      : options_(options), events_(events), policy_(policy) {}
+  // All must outlive this, and this must outlive the gRPC server.
+  TokenWatches(Options options, TokenEvents& events, const LivePolicy& policy,
+               const Clock& clock)
+      : options_(options),
+        events_(events),
+        policy_(policy),
+        clock_(clock),
+        checks_({.threads = kCheckThreads,
+                 .max_waiting = options.max_streams,
+                 .max_waiting_of_one = options.max_streams_of_one}) {}
   TokenWatches(const TokenWatches&) = delete;
   TokenWatches& operator=(const TokenWatches&) = delete;
 
@@ -55,10 +75,13 @@ class TokenWatches {
   //   CALLER_GONE (kCancelled) if the caller is gone already
   // Once begun, it ends when the caller cancels it, at Stop(), and with
   // POLICY_DENIED when no rule is for the caller any more: what it may see is
-  // judged by the policy as it is at each event. Events and cursors are those
-  // of WatchTokensResponse; Progress comes at the start and with each tick of
-  // TokenEvents.
-  absl::Status Begin(const StreamPtr& stream, const Identity& caller);
+  // judged by the policy as it is at each event. And by the caller's
+  // credential: once `who` has expired, the caller is asked for again before
+  // anything more is told, at the next event or tick, and the stream ends with
+  // what a call would hear then: UNAUTHENTICATED if the credential has expired
+  // or was taken back. Events and cursors are those of WatchTokensResponse;
+  // Progress comes at the start and with each tick of TokenEvents.
+  absl::Status Begin(const StreamPtr& stream, WatchCaller caller);
 
   // Ends all streams, and refuses new ones from now on. Returns at once.
   void Stop();
@@ -66,18 +89,25 @@ class TokenWatches {
   size_t streams() const;
 
  private:
+  // They wait for the API server, where ServiceAccounts are asked for again.
+  static constexpr size_t kCheckThreads = 4;
+
   absl::Status Enter(const StreamPtr& stream, const std::string& caller);
   void Leave(const Stream* stream, const std::string& caller);
 
   const Options options_;
   TokenEvents& events_;
   const LivePolicy& policy_;
+  const Clock& clock_;
 
   mutable Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<const Stream*, std::shared_ptr<Stream>> streams_
       ABSL_GUARDED_BY(mutex_);
   std::map<std::string, size_t> of_caller_ ABSL_GUARDED_BY(mutex_);
+  // Asks again who callers are: at most one task a stream, so that none is ever
+  // refused for want of room.
+  FairQueue checks_;
 };
 
 }  // namespace latchkey

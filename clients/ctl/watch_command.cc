@@ -137,6 +137,7 @@ class Watcher {
   absl::Status Run(v1::WatchTokensRequest request) {
     while (true) {
       absl::Status written;
+      told_ = false;
       const absl::Status status =
           api_.WatchTokens(request, [&](const v1::WatchTokensResponse& news) {
             NoteConnected();
@@ -145,7 +146,7 @@ class Watcher {
             return written.ok();
           });
       LATCHKEY_RETURN_IF_ERROR(written);
-      if (!IsBroken(status)) return status;
+      if (!IsBroken(status) && !MayHaveAnother(status)) return status;
       const absl::Duration wait =
           backoff_.Next(RetryAfterOf(status).value_or(absl::ZeroDuration()));
       if (!was_connected_ && context_.pace.Elapsed() + wait >= end_) {
@@ -157,10 +158,17 @@ class Watcher {
   }
 
  private:
+  // The broker ends a stream when its credential has expired: by then the token
+  // file, which is read for each stream, may have a new one. One that is
+  // refused before it is told anything is not tried again.
+  bool MayHaveAnother(const absl::Status& status) const {
+    return absl::IsUnauthenticated(status) && told_;
+  }
   void NoteConnected() {
     if (said_broken_) context_.err << "connected again\n";
     said_broken_ = false;
     was_connected_ = true;
+    told_ = true;
     backoff_.Reset();
   }
   void NoteBroken(const absl::Status& status) {
@@ -176,6 +184,7 @@ class Watcher {
   Backoff backoff_;
   const absl::Duration end_;
   bool was_connected_ = false;
+  bool told_ = false;  // on this stream
   bool said_broken_ = false;
 };
 

@@ -117,6 +117,43 @@ TEST_F(IdentitiesTest, WhatIsTakenBackIsRefusedWithinTheTimesOfThePage) {
   EXPECT_LT(absl::Now() - begun, absl::Seconds(120));
 }
 
+TEST_F(IdentitiesTest, AWatchAndAConnectionEndWithTheirCredential) {
+  const auto broker = StartBrokerForBearers();
+  const absl::Duration brief = absl::Seconds(5);
+  grpc::ClientContext context;
+  context.AddMetadata(
+      "authorization",
+      "Bearer " + JwtOf(old_key_, {.issuer = "file", .lifetime = brief}));
+  const auto watching =
+      latchkey::OpenBrokerChannel({.endpoint = broker->provisioner_endpoint(),
+                                   .certificate_authorities = pki().ca_pem()});
+  const auto stream =
+      latchkey::v1::TokenBroker::NewStub(watching)->WatchTokens(&context, {});
+  latchkey::v1::WatchTokensResponse news;
+  ASSERT_TRUE(stream->Read(&news));
+
+  // On one connection, whose certificate was good when it began.
+  const auto shown = pki().Client(kAutoscaler, brief);
+  const auto connection =
+      latchkey::OpenBrokerChannel({.endpoint = broker->provisioner_endpoint(),
+                                   .certificate_authorities = pki().ca_pem(),
+                                   .certificate_pem = shown.certificate_pem,
+                                   .private_key_pem = shown.private_key_pem});
+  EXPECT_THAT(Issue(connection, RequestFor("worker-1")), IsOk());
+  EXPECT_TRUE(WaitUntil([&] {
+    return latchkey::ReasonOf(
+               Issue(connection, RequestFor("worker-1")).status()) ==
+           reason::kUnauthenticated;
+  }));
+  EXPECT_EQ(connection->GetState(false), GRPC_CHANNEL_READY);
+
+  // Something happens that it would have been told of.
+  EXPECT_THAT(IssueAs(*broker, JwtOf(old_key_, {.issuer = "file"})), IsOk());
+  while (stream->Read(&news)) EXPECT_FALSE(news.has_event());
+  EXPECT_THAT(latchkey::FromGrpcStatus(stream->Finish()),
+              ReasonIs(reason::kUnauthenticated));
+}
+
 // Every RPC, from gRPC's Python, whichever way the caller proves who it is.
 TEST_F(IdentitiesTest,
        EveryVerbWorksForEveryKindOfIdentityFromAnotherLanguage) {

@@ -33,11 +33,16 @@ class ProvisionerSide {
         approver_({}, api_, store, misuse_, audit_, clock),
         administration_(api_, store, approver_, policy, clock),
         events_({}, api_),
-        watches_({}, events_, policy),
+        watches_({}, events_, policy, clock),
         service_(broker, administration_, watches_, std::move(cluster),
                  batch_queue_, frame) {}
 
   latchkey::TokenBrokerService& service() { return service_; }
+  // Streams begin, or are told of a gap.
+  void ShowAnEmptyCluster() {
+    events_.RecordsListed({}, "1");
+    events_.CsrsListed({}, "1");
+  }
 
  private:
   FakeKubernetesClient api_;

@@ -46,13 +46,22 @@ TEST(IdentityTest, TheStrongestNameNamesTheProvisioner) {
     SCOPED_TRACE(c.name);
     const auto identity = IdentityFromCertificate(CertificateOf(c.profile));
     ASSERT_THAT(identity, IsOk());
-    EXPECT_EQ(identity->name, c.want);
+    EXPECT_EQ(identity->identity.name, c.want);
   }
   // A common name cannot pose as a SPIFFE ID: the kinds have their prefixes.
   EXPECT_EQ(IdentityFromCertificate(
                 CertificateOf({.common_name = "spiffe://example.org/x"}))
-                ->name,
+                ->identity.name,
             "cn:spiffe://example.org/x");
+}
+
+TEST(IdentityTest, IsToBeBelievedUntilItsCertificateExpires) {
+  const std::string pem = CertificateOf({.common_name = "x"});
+  const absl::Time end = absl::FromUnixSeconds(1'800'000'000) + absl::Hours(1);
+  EXPECT_EQ(IdentityFromCertificate(pem)->expires, end);
+  IdentityCache identities;
+  EXPECT_EQ(identities.IdentityOf(pem)->expires, end);
+  EXPECT_EQ(identities.IdentityOf(pem)->expires, end);
 }
 
 TEST(IdentityTest, WhoNamesNobodyIsNobody) {
@@ -95,9 +104,9 @@ TEST(IdentityTest, ARememberedIdentityIsThatOfItsCertificate) {
   // More than are kept. Text around the blocks makes each another one.
   for (size_t i = 0; i < 2 * IdentityCache::kMaxKnown; ++i) {
     const std::string number = std::to_string(i) + "\n";
-    EXPECT_EQ(identities.IdentityOf(number + some)->name, "cn:some");
-    EXPECT_EQ(identities.IdentityOf(some)->name, "cn:some");
-    EXPECT_EQ(identities.IdentityOf(other)->name, "cn:other");
+    EXPECT_EQ(identities.IdentityOf(number + some)->identity.name, "cn:some");
+    EXPECT_EQ(identities.IdentityOf(some)->identity.name, "cn:some");
+    EXPECT_EQ(identities.IdentityOf(other)->identity.name, "cn:other");
   }
   for (int i = 0; i < 2; ++i) {
     EXPECT_THAT(identities.IdentityOf("hello"),

@@ -85,7 +85,9 @@ class AuthenticatorTest : public ::testing::Test {
     return {.authorization = SecretString("Bearer " + token)};
   }
   absl::StatusOr<Identity> Ask(const std::string& token) {
-    return authenticator_->Authenticate(Bearer(token));
+    auto caller = authenticator_->Authenticate(Bearer(token));
+    if (!caller.ok()) return caller.status();
+    return std::move(caller->identity);
   }
   // A client certificate; TLS is not asked here.
   std::string Certificate(const std::string& name) const {
@@ -116,7 +118,21 @@ TEST_F(AuthenticatorTest, ACertificateIsKnownAtOnce) {
       authenticator_->Known({.certificate_pem = Certificate("x")});
   ASSERT_TRUE(known.has_value());
   ASSERT_THAT(*known, IsOk());
-  EXPECT_EQ((*known)->name, "cn:x");
+  EXPECT_EQ((*known)->identity.name, "cn:x");
+}
+
+TEST_F(AuthenticatorTest,
+       ACertificateIsOverWhenItSaysThoughItsConnectionIsOpen) {
+  const CallCredentials shown{.certificate_pem = Certificate("x")};
+  EXPECT_EQ(authenticator_->Authenticate(shown)->expires,
+            clock_.Now() + absl::Hours(1));
+  clock_.Advance(absl::Hours(1) - absl::Seconds(1));
+  EXPECT_THAT(*authenticator_->Known(shown), IsOk());
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_THAT(*authenticator_->Known(shown),
+              ReasonIs(reason::kUnauthenticated));
+  EXPECT_THAT(authenticator_->Authenticate(shown),
+              ReasonIs(reason::kUnauthenticated));
 }
 
 TEST_F(AuthenticatorTest, WhoBringsNothingIsNobody) {
@@ -128,7 +144,7 @@ TEST_F(AuthenticatorTest, WhoBringsNothingIsNobody) {
 TEST_F(AuthenticatorTest, ATokenDecidesAndABadOneIsNotExcusedByACertificate) {
   CallCredentials both = Bearer(SignJwt(ed_, Claims(kCi)));
   both.certificate_pem = Certificate("x");
-  EXPECT_EQ(authenticator_->Authenticate(both)->name, "jwt:ci:job-1");
+  EXPECT_EQ(authenticator_->Authenticate(both)->identity.name, "jwt:ci:job-1");
   both.authorization = SecretString("Bearer nonsense");
   EXPECT_THAT(authenticator_->Authenticate(both),
               ReasonIs(reason::kUnauthenticated));
@@ -160,7 +176,8 @@ TEST_F(AuthenticatorTest, AJwtIsKnownOnceItWasVerified) {
   const std::string token = SignJwt(rsa_, Claims(kCi));
   EXPECT_EQ(authenticator_->Known(Bearer(token)), std::nullopt);
   EXPECT_EQ(Ask(token)->name, "jwt:ci:job-1");
-  EXPECT_EQ((*authenticator_->Known(Bearer(token)))->name, "jwt:ci:job-1");
+  EXPECT_EQ((*authenticator_->Known(Bearer(token)))->identity.name,
+            "jwt:ci:job-1");
   clock_.Advance(absl::Seconds(60));
   EXPECT_EQ(authenticator_->Known(Bearer(token)), std::nullopt);
 }

@@ -30,8 +30,8 @@ absl::Status Refused() {
 class BearerCacheTest : public ::testing::Test {
  protected:
   // Asks about `token`, with this verdict if it is not remembered.
-  absl::StatusOr<Identity> Ask(const std::string& token,
-                               absl::StatusOr<TimedIdentity> verdict) {
+  absl::StatusOr<TimedIdentity> Ask(const std::string& token,
+                                    absl::StatusOr<TimedIdentity> verdict) {
     return cache_.IdentityOf(token, [&] {
       ++asked_;
       return verdict;
@@ -49,10 +49,10 @@ class BearerCacheTest : public ::testing::Test {
 
 TEST_F(BearerCacheTest, AGoodTokenIsGoodForAMinute) {
   EXPECT_EQ(cache_.Known("t"), std::nullopt);
-  EXPECT_EQ(Ask("t", Good("a"))->name, "a");
+  EXPECT_EQ(Ask("t", Good("a"))->identity.name, "a");
   clock_.Advance(absl::Seconds(59));
-  EXPECT_EQ(Ask("t", Good("b"))->name, "a");
-  EXPECT_EQ((*cache_.Known("t"))->name, "a");
+  EXPECT_EQ(Ask("t", Good("b"))->identity.name, "a");
+  EXPECT_EQ((*cache_.Known("t"))->identity.name, "a");
   EXPECT_EQ(cache_.Known("T"), std::nullopt);
   clock_.Advance(absl::Seconds(1));
   EXPECT_EQ(cache_.Known("t"), std::nullopt);
@@ -66,6 +66,17 @@ TEST_F(BearerCacheTest, ButNotBeyondItsOwnTime) {
   EXPECT_NE(cache_.Known("t"), std::nullopt);
   clock_.Advance(absl::Seconds(1));
   EXPECT_EQ(cache_.Known("t"), std::nullopt);
+}
+
+TEST_F(BearerCacheTest, AnAnswerSaysUntilWhenItIsToBeBelieved) {
+  const absl::Time seen = clock_.Now();
+  EXPECT_EQ(Ask("long", Good("a"))->expires, seen + BearerCache::kGoodFor);
+  EXPECT_EQ(Ask("brief", Good("a", absl::Seconds(10)))->expires,
+            seen + absl::Seconds(10));
+  clock_.Advance(absl::Seconds(5));
+  EXPECT_EQ((*cache_.Known("long"))->expires, seen + BearerCache::kGoodFor)
+      << "since it was verified, not since it was asked for";
+  EXPECT_EQ(Ask("brief", Refused())->expires, seen + absl::Seconds(10));
 }
 
 TEST_F(BearerCacheTest, ARefusedTokenIsRefusedForFiveSeconds) {
@@ -115,7 +126,7 @@ TEST_F(BearerCacheTest, ThoseWhoAskAtOnceAskOnce) {
           WaitUntil([&] { return came == kCallers; });
           return absl::StatusOr<TimedIdentity>(Good("a"));
         });
-        if (identity.ok() && identity->name == "a") ++agreed;
+        if (identity.ok() && identity->identity.name == "a") ++agreed;
       });
     }
   }

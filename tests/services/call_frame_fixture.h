@@ -31,17 +31,22 @@ namespace latchkey_testing {
 // after asking, and the answer comes when a test lets it.
 class HeaderAuthenticator final : public latchkey::CallAuthenticator {
  public:
-  std::optional<absl::StatusOr<latchkey::Identity>> Known(
+  std::optional<absl::StatusOr<latchkey::TimedIdentity>> Known(
       const grpc::CallbackServerContext& context) override {
     if (WhoOf(context).starts_with("slow:")) return std::nullopt;
     return IdentityOf(WhoOf(context));
   }
-  absl::StatusOr<latchkey::Identity> Authenticate(
+  absl::StatusOr<latchkey::TimedIdentity> Authenticate(
       const grpc::CallbackServerContext& context) override {
     gate_.wait();
     return IdentityOf(WhoOf(context));
   }
   void Open() { open_.set_value(); }
+  // Nobody is believed for longer, and when asked about again is refused.
+  void ExpireAt(absl::Time when) {
+    const latchkey::MutexLock lock(mutex_);
+    expires_ = when;
+  }
 
  private:
   static std::string WhoOf(const grpc::CallbackServerContext& context) {
@@ -50,16 +55,20 @@ class HeaderAuthenticator final : public latchkey::CallAuthenticator {
                ? ""
                : std::string(it->second.data(), it->second.size());
   }
-  static absl::StatusOr<latchkey::Identity> IdentityOf(const std::string& who) {
-    if (who.empty()) {
+  absl::StatusOr<latchkey::TimedIdentity> IdentityOf(const std::string& who) {
+    const latchkey::MutexLock lock(mutex_);
+    if (who.empty() || absl::Now() >= expires_) {
       return latchkey::Refuse(absl::StatusCode::kUnauthenticated,
                               latchkey::reason::kUnauthenticated, "nobody");
     }
     latchkey::Identity identity;
     identity.name = "cn:" + who;
     identity.attributes["common_name"] = {who};
-    return identity;
+    return latchkey::TimedIdentity{.identity = std::move(identity),
+                                   .expires = expires_};
   }
+  latchkey::Mutex mutex_;
+  absl::Time expires_ = absl::InfiniteFuture();
   std::promise<void> open_;
   std::shared_future<void> gate_ = open_.get_future().share();
 };

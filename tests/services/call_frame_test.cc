@@ -322,6 +322,31 @@ TEST_F(CallFrameTest, NothingIsDoneWhileItIsKnownThatNothingCanBeRecorded) {
   EXPECT_THAT(Issue("a"), IsOk());
 }
 
+TEST_F(CallFrameTest, AStreamEndsWithItsCredentialAndThatIsOnRecord) {
+  StartServer();
+  authenticator_.ExpireAt(absl::Now() + absl::Seconds(1));
+  provisioners_->ShowAnEmptyCluster();
+  auto stub = latchkey::v1::TokenBroker::NewStub(Connect());
+  grpc::ClientContext context;
+  context.AddMetadata("who", "a");
+  const auto reader = stub->WatchTokens(&context, {});
+  latchkey::v1::WatchTokensResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_TRUE(WaitUntil([&] {
+    provisioners_->ShowAnEmptyCluster();
+    const auto lines = audit_.Summary();
+    return std::count(lines.begin(), lines.end(),
+                      "WatchTokens denied UNAUTHENTICATED") == 1;
+  }));
+  while (reader->Read(&response)) EXPECT_FALSE(response.has_event());
+  EXPECT_THAT(latchkey::FromGrpcStatus(reader->Finish()),
+              ReasonIs(latchkey::reason::kUnauthenticated));
+  EXPECT_THAT(
+      audit_.events(),
+      Contains(AllOf(::testing::Field(&AuditEvent::reason, "UNAUTHENTICATED"),
+                     ::testing::Field(&AuditEvent::identity, "cn:a"))));
+}
+
 // What a batch does: decisions of their own within a call. And a stream.
 class OtherCalls final : public latchkey::v1::TokenBroker::CallbackService {
  public:

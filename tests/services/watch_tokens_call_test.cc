@@ -1,5 +1,6 @@
 #include "services/watch_tokens_call.h"
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <future>
@@ -19,12 +20,14 @@
 #include "services/grpc_status.h"
 #include "services/watch_cursor.h"
 #include "tests/storage/records.h"
+#include "tests/testing/fake_clock.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/wait_until.h"
 
 namespace latchkey {
 namespace {
 
+using latchkey_testing::FakeClock;
 using latchkey_testing::Id;
 using latchkey_testing::IssuedRecord;
 using latchkey_testing::ReasonIs;
@@ -64,25 +67,67 @@ class NoCluster final : public KubernetesClient {
   const absl::Status kDown = absl::OutOfRangeError("forgotten");
 };
 
+// Who calls, as a certificate would say it.
+TimedIdentity CallerOf(const std::string& name,
+                       absl::Time expires = absl::InfiniteFuture()) {
+  return {.identity = {.name = name, .attributes = {{"common_name", {name}}}},
+          .expires = expires};
+}
+
+// What is answered when a caller is asked for again, and how often that was.
+class Credentials {
+ public:
+  // Until then all are believed. Who is asked for again hears `answer`.
+  void Set(
+      absl::Time expires,
+      std::function<absl::StatusOr<TimedIdentity>(const std::string&)> answer) {
+    const MutexLock lock(mutex_);
+    expires_ = expires;
+    answer_ = std::move(answer);
+  }
+  WatchCaller CallerFor(const std::string& name) {
+    const MutexLock lock(mutex_);
+    return {.who = CallerOf(name, expires_), .ask_again = [this, name] {
+              ++asked_;
+              return AnswerFor(name);
+            }};
+  }
+  int asked() const { return asked_; }
+
+ private:
+  absl::StatusOr<TimedIdentity> AnswerFor(const std::string& name) {
+    std::function<absl::StatusOr<TimedIdentity>(const std::string&)> answer;
+    {
+      const MutexLock lock(mutex_);
+      answer = answer_;
+    }
+    return answer(name);
+  }
+  Mutex mutex_;
+  absl::Time expires_ = absl::InfiniteFuture();
+  std::function<absl::StatusOr<TimedIdentity>(const std::string&)> answer_;
+  std::atomic<int> asked_ = 0;
+};
+
 // Callers are who they say they are.
 class Service final : public v1::TokenBroker::CallbackService {
  public:
-  explicit Service(TokenWatches& watches) : watches_(watches) {}
+  Service(TokenWatches& watches, Credentials& credentials)
+      : watches_(watches), credentials_(credentials) {}
   WatchReactor* WatchTokens(grpc::CallbackServerContext* context,
                             const v1::WatchTokensRequest* request) override {
     const auto name = context->client_metadata().find("caller");
     const auto stream = watches_.Prepare(*request);
-    const absl::Status begun = watches_.Begin(
-        stream, {.name = std::string(name->second.data(), name->second.size()),
-                 .attributes = {{"common_name",
-                                 {std::string(name->second.data(),
-                                              name->second.size())}}}});
+    const absl::Status begun =
+        watches_.Begin(stream, credentials_.CallerFor(std::string(
+                                   name->second.data(), name->second.size())));
     if (!begun.ok()) watches_.Refuse(stream, ToGrpcStatus(begun));
     return TokenWatches::ReactorOf(stream);
   }
 
  private:
   TokenWatches& watches_;
+  Credentials& credentials_;
 };
 
 // A client's side of one stream.
@@ -140,7 +185,7 @@ class WatchTokensCallTest : public ::testing::Test {
 
   explicit WatchTokensCallTest(TokenWatches::Options options = {},
                                TokenEvents::Options events = {})
-      : events_(events, cluster_), watches_(options, events_, policy_) {
+      : events_(events, cluster_), watches_(options, events_, policy_, clock_) {
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
@@ -172,11 +217,13 @@ class WatchTokensCallTest : public ::testing::Test {
                           true);
   }
 
+  FakeClock clock_;
+  Credentials credentials_;
   NoCluster cluster_;
   LivePolicy policy_{RulesFor({"alice", "bob"}, "root")};
   TokenEvents events_;
   TokenWatches watches_;
-  Service service_{watches_};
+  Service service_{watches_, credentials_};
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::TokenBroker::Stub> stub_;
   uint64_t version_ = 100;
@@ -257,6 +304,91 @@ TEST_F(WatchTokensCallTest, ThePolicyIsThatOfTheMoment) {
   Write("cccccc", "alice");
   EXPECT_EQ(alice.Next(), "ISSUED cccccc");
   EXPECT_EQ(bob.Next(), "end POLICY_DENIED");
+}
+
+absl::Status Expired() {
+  return Refuse(absl::StatusCode::kUnauthenticated, reason::kUnauthenticated,
+                "expired");
+}
+
+TEST_F(WatchTokensCallTest, AStreamEndsWithItsCredential) {
+  credentials_.Set(clock_.Now() + absl::Minutes(10),
+                   [](const std::string&) { return Expired(); });
+  Watch alice(*stub_, "alice");
+  ASSERT_EQ(alice.Next(), "progress");
+  clock_.Advance(absl::Minutes(10) - absl::Seconds(1));
+  Write("aaaaaa");
+  EXPECT_EQ(alice.Next(), "ISSUED aaaaaa");
+  clock_.Advance(absl::Seconds(1));
+  Write("bbbbbb");
+  EXPECT_EQ(alice.Next(), "end UNAUTHENTICATED");
+  EXPECT_TRUE(WaitUntil([&] { return watches_.streams() == 0; }));
+}
+
+TEST_F(WatchTokensCallTest,
+       WhoIsStillGoodIsAskedForOnceInAWhileNotAtEachEvent) {
+  const auto for_a_minute = [this](const std::string& name) {
+    return CallerOf(name, clock_.Now() + absl::Minutes(1));
+  };
+  credentials_.Set(clock_.Now() + absl::Minutes(1), for_a_minute);
+  Watch alice(*stub_, "alice");
+  ASSERT_EQ(alice.Next(), "progress");
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 20; ++i) {
+      const std::string id = fmt::format("e{}{:04}", round, i);
+      Write(id.c_str());
+      ASSERT_EQ(alice.Next(), "ISSUED " + id);
+    }
+    EXPECT_EQ(credentials_.asked(), round);
+    clock_.Advance(absl::Minutes(1));
+  }
+}
+
+TEST_F(WatchTokensCallTest, WhatACallerIsNowCounts) {
+  credentials_.Set(clock_.Now() + absl::Minutes(1), [](const std::string&) {
+    TimedIdentity caller = CallerOf("alice");
+    caller.identity.attributes = {{"common_name", {"mallory"}}};
+    return caller;
+  });
+  Watch alice(*stub_, "alice");
+  ASSERT_EQ(alice.Next(), "progress");
+  clock_.Advance(absl::Minutes(1));
+  Write("aaaaaa");
+  EXPECT_EQ(alice.Next(), "end POLICY_DENIED");
+}
+
+TEST_F(WatchTokensCallTest,
+       AStreamWhoseCallerCannotBeAskedForEndsAsACallWould) {
+  credentials_.Set(clock_.Now() + absl::Minutes(1), [](const std::string&) {
+    return absl::UnavailableError("no answer");
+  });
+  Watch alice(*stub_, "alice");
+  ASSERT_EQ(alice.Next(), "progress");
+  clock_.Advance(absl::Minutes(1));
+  Write("aaaaaa");
+  EXPECT_EQ(alice.Next(), "end CLUSTER_UNAVAILABLE");
+}
+
+TEST_F(WatchTokensCallTest,
+       AStreamThatIsLeftWhileItsCallerIsAskedForGoesAfterIt) {
+  std::promise<void> asked;
+  std::promise<void> open;
+  credentials_.Set(clock_.Now() + absl::Minutes(1),
+                   [&](const std::string& who) {
+                     asked.set_value();
+                     open.get_future().wait();
+                     return CallerOf(who);
+                   });
+  Watch alice(*stub_, "alice");
+  ASSERT_EQ(alice.Next(), "progress");
+  clock_.Advance(absl::Minutes(1));
+  Write("aaaaaa");
+  asked.get_future().wait();
+  alice.Cancel();
+  watches_.Stop();
+  EXPECT_EQ(watches_.streams(), 1U) << "what it asks with is gRPC's";
+  open.set_value();
+  EXPECT_TRUE(WaitUntil([&] { return watches_.streams() == 0; }));
 }
 
 TEST_F(WatchTokensCallTest, AListAfterAnInterruptionIsAGapForEverybody) {
@@ -351,8 +483,8 @@ TEST_F(LateWatchTest, AStreamThatIsCancelledAsItBeginsIsNotAReaderForEver) {
                            absl::Milliseconds(200)))
         << "it is begun yet, and must not go";
   };
-  const absl::Status begun = watches_.Begin(
-      stream, {.name = "alice", .attributes = {{"common_name", {"alice"}}}});
+  const absl::Status begun =
+      watches_.Begin(stream, {.who = CallerOf("alice"), .ask_again = nullptr});
   // It may hear of it later than the hook has the patience to wait.
   if (!begun.ok()) {
     EXPECT_THAT(begun, ReasonIs(latchkey::reason::kCallerGone));
@@ -413,6 +545,17 @@ TEST_F(SmallRingTest,
   }
   EXPECT_LT(told, kEvents);
   EXPECT_FALSE(slow.last().gap().reason().empty());
+}
+
+TEST_F(SmallRingTest, AnIdleStreamEndsWithItsCredentialToo) {
+  credentials_.Set(clock_.Now() + absl::Minutes(1),
+                   [](const std::string&) { return Expired(); });
+  Watch alice(*stub_, "alice");
+  ASSERT_EQ(alice.Next(), "progress");
+  clock_.Advance(absl::Minutes(1));
+  std::string heard = alice.Next();
+  while (heard == "progress") heard = alice.Next();
+  EXPECT_EQ(heard, "end UNAUTHENTICATED");
 }
 
 TEST_F(SmallRingTest, ProgressComesAtEachTick) {

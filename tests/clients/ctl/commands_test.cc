@@ -398,9 +398,7 @@ TEST_F(CommandsTest, WatchGoesOnAfterItsCursor) {
       {{Progress("c1"), Event("c2", v1::TokenEvent::ISSUED, "aaaaaa")},
        absl::UnavailableError("the broker ended the stream")},
       {{}, absl::UnavailableError("connection refused")},
-      {{Event("c3", v1::TokenEvent::JOINED, "aaaaaa")},
-       latchkey::Refuse(absl::StatusCode::kUnauthenticated, "UNAUTHENTICATED",
-                        "who are you")}};
+      {{Event("c3", v1::TokenEvent::JOINED, "aaaaaa")}, Denied()}};
   const CtlResult result = Run({"watch", "-o", "json", "--node", "w-*"});
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_EQ(Lines(result.out), 2) << result.out;
@@ -409,9 +407,25 @@ TEST_F(CommandsTest, WatchGoesOnAfterItsCursor) {
   EXPECT_EQ(broker_->watches[1].cursor(), "c2");
   EXPECT_EQ(broker_->watches[2].cursor(), "c2");
   EXPECT_EQ(broker_->watches[2].filter().node_name(), "w-*");
-  EXPECT_THAT(result.err, AllOf(HasSubstr("the connection broke"),
-                                HasSubstr("connected again"),
-                                HasSubstr("UNAUTHENTICATED")));
+  EXPECT_THAT(result.err,
+              AllOf(HasSubstr("the connection broke"),
+                    HasSubstr("connected again"), HasSubstr("POLICY_DENIED")));
+}
+
+TEST_F(CommandsTest, WatchOutlivesItsTokenIfTheFileHasAFreshOne) {
+  const absl::Status over = latchkey::Refuse(absl::StatusCode::kUnauthenticated,
+                                             "UNAUTHENTICATED", "who are you");
+  broker_->streams = {{{Event("c1", v1::TokenEvent::ISSUED, "aaaaaa")}, over},
+                      {{Event("c2", v1::TokenEvent::JOINED, "aaaaaa")}, over},
+                      {{}, over}};
+  const CtlResult result = Run({"watch", "-o", "json"});
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_EQ(Lines(result.out), 2) << result.out;
+  ASSERT_THAT(broker_->watches, SizeIs(3))
+      << "one that is refused at once ends it";
+  EXPECT_EQ(broker_->watches[1].cursor(), "c1");
+  EXPECT_EQ(broker_->watches[2].cursor(), "c2");
+  EXPECT_THAT(result.err, HasSubstr("UNAUTHENTICATED"));
 }
 
 TEST_F(CommandsTest, WatchKeepsItsCursorInAFile) {
