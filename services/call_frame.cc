@@ -106,16 +106,21 @@ grpc::ServerUnaryReactor* CallFrame::Unary(grpc::CallbackServerContext& context,
 }
 
 void CallFrame::Stream(grpc::CallbackServerContext& context, Rpc rpc,
-                       Body start,
+                       Body admit, std::function<void()> start,
                        std::function<void(const grpc::Status&)> refuse) {
   Begin(std::make_shared<InHand>(
       InHand{.rpc = DeclarationOf(rpc),
              .context = context,
-             .body = std::move(start),
+             .body = std::move(admit),
              .items = 1,
              .finish =
-                 [refuse = std::move(refuse)](const absl::Status& status) {
-                   if (!status.ok()) refuse(ToGrpcStatus(status));
+                 [start = std::move(start),
+                  refuse = std::move(refuse)](const absl::Status& status) {
+                   if (status.ok()) {
+                     start();
+                   } else {
+                     refuse(ToGrpcStatus(status));
+                   }
                  },
              .lasts = true}));
 }

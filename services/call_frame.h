@@ -127,9 +127,12 @@ class CallFrame {
   grpc::ServerUnaryReactor* Unary(grpc::CallbackServerContext& context, Rpc rpc,
                                   Body body, int items = 1);
 
-  // The same up to the start of a stream: `start` begins it, and `refuse` is
-  // called instead, or after a `start` that failed, from any thread.
-  void Stream(grpc::CallbackServerContext& context, Rpc rpc, Body start,
+  // The same up to the start of a stream: `admit` decides, and when that is
+  // recorded `start` begins it, so that nothing is told before. `refuse` is
+  // called instead if it is not to begin. Either is called once, from any
+  // thread.
+  void Stream(grpc::CallbackServerContext& context, Rpc rpc, Body admit,
+              std::function<void()> start,
               std::function<void(const grpc::Status&)> refuse);
 
   FairQueue::Load load() const { return queue_.load(); }

@@ -226,11 +226,12 @@ WatchReactor* TokenBrokerService::WatchTokens(
   frame_.Stream(
       *context, Rpc::kWatchTokens,
       [this, stream](Call& call) {
-        return watches_.Begin(stream,
+        return watches_.Admit(stream,
                               {.who = {.identity = call.identity,
                                        .expires = call.identity_expires},
                                .ask_again = call.ask_again});
       },
+      [this, stream] { watches_.Start(stream); },
       [this, stream](const grpc::Status& status) {
         watches_.Refuse(stream, status);
       });

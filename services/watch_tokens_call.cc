@@ -81,7 +81,7 @@ absl::Status NoRule(const Identity& caller) {
 }  // namespace
 
 // One stream. It holds itself until OnDone(), as gRPC does; the teller of
-// events while it calls; and the set of streams from Begin() on.
+// events while it calls; and the set of streams from Admit() on.
 class TokenWatches::Stream final : public WatchReactor,
                                    public TokenEvents::Reader {
  public:
@@ -101,15 +101,17 @@ class TokenWatches::Stream final : public WatchReactor,
     ask_again_ = std::move(caller.ask_again);
   }
   // Lets it tell.
-  absl::Status Start() {
-    const MutexLock lock(mutex_);
-    if (end_.has_value()) return *end_;
-    position_.emplace(watches_.events_.Begin(wanted_->cursor));
-    return absl::OkStatus();
+  void Start() {
+    {
+      const MutexLock lock(mutex_);
+      position_.emplace(watches_.events_.Begin(wanted_->cursor));
+    }
+    Pump();
   }
   void RefuseWith(const grpc::Status& status) {
     {
       const MutexLock lock(mutex_);
+      if (finished_) return;
       finished_ = true;
     }
     Finish(status);
@@ -118,8 +120,8 @@ class TokenWatches::Stream final : public WatchReactor,
   // Tells what there is to tell, if nothing is on its way.
   void Pump() {
     const MutexLock lock(mutex_);
-    // Until it has begun there is nobody to tell; not even that the client is
-    // gone, since the call is still looked at.
+    // Until it is started it tells nothing, and does not end either, though the
+    // client be gone: Start() or Refuse() is to come, and does that.
     if (!position_.has_value() || writing_ || asking_ || finished_) return;
     if (!end_.has_value() && watches_.clock_.Now() >= believed_until_) {
       if (AskAgain()) return;
@@ -275,7 +277,7 @@ void TokenWatches::Refuse(const StreamPtr& stream, const grpc::Status& status) {
   stream->RefuseWith(status);
 }
 
-absl::Status TokenWatches::Begin(const StreamPtr& stream, WatchCaller caller) {
+absl::Status TokenWatches::Admit(const StreamPtr& stream, WatchCaller caller) {
   const Identity& identity = caller.who.identity;
   if (policy_.Current()->ReachOf(identity) == Reach::kNone) {
     return NoRule(identity);
@@ -283,12 +285,14 @@ absl::Status TokenWatches::Begin(const StreamPtr& stream, WatchCaller caller) {
   LATCHKEY_RETURN_IF_ERROR(stream->wanted().status());
   LATCHKEY_RETURN_IF_ERROR(Enter(stream, identity.name));
   stream->NoteEntered(std::move(caller));
+  return absl::OkStatus();
+}
+
+void TokenWatches::Start(const StreamPtr& stream) {
   // Before it can end: Leave() takes it out again, and must not come first.
   events_.Add(stream);
   FaultPoint("watches.added");
-  LATCHKEY_RETURN_IF_ERROR(stream->Start());
-  stream->Pump();
-  return absl::OkStatus();
+  stream->Start();
 }
 
 absl::Status TokenWatches::Enter(const std::shared_ptr<Stream>& stream,

@@ -61,27 +61,31 @@ class TokenWatches {
   using StreamPtr = std::shared_ptr<Stream>;
 
   // A stream that has not begun: it is not known yet whose it is. gRPC may have
-  // its reactor at once. Begin() or Refuse() must follow, once.
+  // its reactor at once. Start(), after an Admit() that was OK, or Refuse()
+  // must follow, once.
   StreamPtr Prepare(const v1::WatchTokensRequest& request);
   static WatchReactor* ReactorOf(const StreamPtr& stream);
 
-  // Ends a stream that has not begun.
+  // Ends a stream that was not started, admitted or not.
   void Refuse(const StreamPtr& stream, const grpc::Status& status);
 
-  // Begins the stream for `caller`. An error, and Refuse() is to follow:
+  // Takes the stream in for `caller`; nothing is told yet. An error, and
+  // Refuse() is to follow:
   //   INVALID_FIELD (kInvalidArgument), TOO_MANY_WATCHES (kResourceExhausted)
   //   POLICY_DENIED (kPermissionDenied) if no rule is for the caller
   //   BROKER_STOPPING (kUnavailable) after Stop()
-  //   CALLER_GONE (kCancelled) if the caller is gone already
-  // Once begun, it ends when the caller cancels it, at Stop(), and with
-  // POLICY_DENIED when no rule is for the caller any more: what it may see is
-  // judged by the policy as it is at each event. And by the caller's
-  // credential: once `who` has expired, the caller is asked for again before
-  // anything more is told, at the next event or tick, and the stream ends with
-  // what a call would hear then: UNAUTHENTICATED if the credential has expired
-  // or was taken back. Events and cursors are those of WatchTokensResponse;
-  // Progress comes at the start and with each tick of TokenEvents.
-  absl::Status Begin(const StreamPtr& stream, WatchCaller caller);
+  absl::Status Admit(const StreamPtr& stream, WatchCaller caller);
+
+  // Begins a stream that was admitted. It ends when the caller cancels it, at
+  // Stop(), either of which may have come before, and with POLICY_DENIED when
+  // no rule is for the caller any more: what it may see is judged by the policy
+  // as it is at each event. And by the caller's credential: once `who` has
+  // expired, the caller is asked for again before anything more is told, at the
+  // next event or tick, and the stream ends with what a call would hear then:
+  // UNAUTHENTICATED if the credential has expired or was taken back. Events and
+  // cursors are those of WatchTokensResponse; Progress comes at the start and
+  // with each tick of TokenEvents.
+  void Start(const StreamPtr& stream);
 
   // Ends all streams, and refuses new ones from now on. Returns at once.
   void Stop();

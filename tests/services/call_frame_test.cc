@@ -1,6 +1,7 @@
 #include "services/call_frame.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <thread>
@@ -331,20 +332,55 @@ TEST_F(CallFrameTest, AStreamEndsWithItsCredentialAndThatIsOnRecord) {
   context.AddMetadata("who", "a");
   const auto reader = stub->WatchTokens(&context, {});
   latchkey::v1::WatchTokensResponse response;
-  ASSERT_TRUE(reader->Read(&response));
+  std::atomic<bool> ended = false;
+  {
+    // A gap is told at each list.
+    const std::jthread cluster([&] {
+      WaitUntil([&] {
+        provisioners_->ShowAnEmptyCluster();
+        return ended.load();
+      });
+    });
+    while (reader->Read(&response)) {
+    }
+    ended = true;
+  }
+  EXPECT_THAT(latchkey::FromGrpcStatus(reader->Finish()),
+              ReasonIs(latchkey::reason::kUnauthenticated));
   EXPECT_TRUE(WaitUntil([&] {
-    provisioners_->ShowAnEmptyCluster();
     const auto lines = audit_.Summary();
     return std::count(lines.begin(), lines.end(),
                       "WatchTokens denied UNAUTHENTICATED") == 1;
   }));
-  while (reader->Read(&response)) EXPECT_FALSE(response.has_event());
-  EXPECT_THAT(latchkey::FromGrpcStatus(reader->Finish()),
-              ReasonIs(latchkey::reason::kUnauthenticated));
   EXPECT_THAT(
       audit_.events(),
       Contains(AllOf(::testing::Field(&AuditEvent::reason, "UNAUTHENTICATED"),
                      ::testing::Field(&AuditEvent::identity, "cn:a"))));
+}
+
+TEST_F(CallFrameTest, AStreamThatCannotBeRecordedTellsNothing) {
+  StartServer();
+  provisioners_->ShowAnEmptyCluster();
+  audit_.Break(/*says_so=*/false);
+  auto stub = latchkey::v1::TokenBroker::NewStub(Connect());
+  const auto watch = [&](bool& told) {
+    grpc::ClientContext context;
+    context.AddMetadata("who", "a");
+    const auto reader = stub->WatchTokens(&context, {});
+    latchkey::v1::WatchTokensResponse response;
+    told = reader->Read(&response);
+    context.TryCancel();
+    return latchkey::FromGrpcStatus(reader->Finish());
+  };
+  bool told = false;
+  for (int i = 0; i < 20; ++i) {
+    const absl::Status status = watch(told);
+    EXPECT_FALSE(told);
+    EXPECT_THAT(status, ReasonIs(latchkey::reason::kAuditUnavailable));
+  }
+  audit_.Mend();
+  EXPECT_THAT(watch(told), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_TRUE(told);
 }
 
 // What a batch does: decisions of their own within a call. And a stream.
@@ -386,9 +422,10 @@ class OtherCalls final : public latchkey::v1::TokenBroker::CallbackService {
                                     latchkey::reason::kInvalidField, "cursor",
                                     {{"field", "cursor"}});
           }
-          watch->Begin(call.identity.name);
+          watch->Admit(call.identity.name);
           return absl::OkStatus();
         },
+        [watch] { watch->Begin(); },
         [watch](const grpc::Status& status) { watch->Finish(status); });
     return watch;
   }
@@ -397,10 +434,8 @@ class OtherCalls final : public latchkey::v1::TokenBroker::CallbackService {
   class Watch final
       : public grpc::ServerWriteReactor<latchkey::v1::WatchTokensResponse> {
    public:
-    void Begin(const std::string& who) {
-      response_.set_cursor(who);
-      StartWriteAndFinish(&response_, {}, grpc::Status::OK);
-    }
+    void Admit(const std::string& who) { response_.set_cursor(who); }
+    void Begin() { StartWriteAndFinish(&response_, {}, grpc::Status::OK); }
     void OnDone() override { delete this; }
 
    private:

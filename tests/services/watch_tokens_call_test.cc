@@ -29,6 +29,7 @@ namespace {
 
 using latchkey_testing::FakeClock;
 using latchkey_testing::Id;
+using latchkey_testing::IsOk;
 using latchkey_testing::IssuedRecord;
 using latchkey_testing::ReasonIs;
 using latchkey_testing::WaitUntil;
@@ -118,10 +119,14 @@ class Service final : public v1::TokenBroker::CallbackService {
                             const v1::WatchTokensRequest* request) override {
     const auto name = context->client_metadata().find("caller");
     const auto stream = watches_.Prepare(*request);
-    const absl::Status begun =
-        watches_.Begin(stream, credentials_.CallerFor(std::string(
+    const absl::Status admitted =
+        watches_.Admit(stream, credentials_.CallerFor(std::string(
                                    name->second.data(), name->second.size())));
-    if (!begun.ok()) watches_.Refuse(stream, ToGrpcStatus(begun));
+    if (admitted.ok()) {
+      watches_.Start(stream);
+    } else {
+      watches_.Refuse(stream, ToGrpcStatus(admitted));
+    }
     return TokenWatches::ReactorOf(stream);
   }
 
@@ -436,21 +441,34 @@ class LateService final : public v1::TokenBroker::CallbackService {
                             const v1::WatchTokensRequest* request) override {
     auto stream = watches_.Prepare(*request);
     WatchReactor* reactor = TokenWatches::ReactorOf(stream);
-    prepared_.set_value(std::move(stream));
+    const MutexLock lock(mutex_);
+    prepared_ = std::move(stream);
     return reactor;
   }
-  TokenWatches::StreamPtr Next() { return prepared_.get_future().get(); }
+  TokenWatches::StreamPtr Next() {
+    TokenWatches::StreamPtr next;
+    EXPECT_TRUE(WaitUntil([&] {
+      const MutexLock lock(mutex_);
+      next = std::move(prepared_);
+      return next != nullptr;
+    }));
+    return next;
+  }
 
  private:
   TokenWatches& watches_;
-  std::promise<TokenWatches::StreamPtr> prepared_;
+  Mutex mutex_;
+  TokenWatches::StreamPtr prepared_;
 };
 
 class LateWatchTest : public WatchTokensCallTest {
  protected:
+  static WatchCaller CallerOf(const std::string& name) {
+    return {.who = latchkey::CallerOf(name), .ask_again = nullptr};
+  }
   LateWatchTest() {
     latchkey::InstallFaultHook([](std::string_view point) {
-      if (point == "watches.added") reached_();
+      if (point == "watches.added" && reached_) reached_();
     });
     grpc::ServerBuilder builder;
     int port = 0;
@@ -464,6 +482,7 @@ class LateWatchTest : public WatchTokensCallTest {
   ~LateWatchTest() override {
     late_server_->Shutdown(std::chrono::system_clock::now());
     latchkey::InstallFaultHook(nullptr);
+    reached_ = nullptr;
   }
 
   // The hook is a plain function, so this cannot be a member.
@@ -483,16 +502,55 @@ TEST_F(LateWatchTest, AStreamThatIsCancelledAsItBeginsIsNotAReaderForEver) {
                            absl::Milliseconds(200)))
         << "it is begun yet, and must not go";
   };
-  const absl::Status begun =
-      watches_.Begin(stream, {.who = CallerOf("alice"), .ask_again = nullptr});
-  // It may hear of it later than the hook has the patience to wait.
-  if (!begun.ok()) {
-    EXPECT_THAT(begun, ReasonIs(latchkey::reason::kCallerGone));
-    watches_.Refuse(stream, latchkey::ToGrpcStatus(begun));
-  }
+  ASSERT_THAT(watches_.Admit(stream, CallerOf("alice")), IsOk());
+  watches_.Start(stream);
   stream.reset();
   EXPECT_TRUE(WaitUntil([&] { return left.expired(); }));
   EXPECT_EQ(watches_.streams(), 0U);
+}
+
+TEST_F(LateWatchTest, AStreamTellsNothingBeforeItIsStarted) {
+  Watch alice(*late_stub_, "alice");
+  const TokenWatches::StreamPtr stream = late_service_.Next();
+  ASSERT_THAT(watches_.Admit(stream, CallerOf("alice")), IsOk());
+  EXPECT_EQ(watches_.streams(), 1U);
+  Write("aaaaaa");
+  // Its record could not be written.
+  watches_.Refuse(stream, ToGrpcStatus(Refuse(absl::StatusCode::kUnavailable,
+                                              reason::kAuditUnavailable, "x")));
+  EXPECT_EQ(alice.Next(), "end AUDIT_UNAVAILABLE");
+  EXPECT_TRUE(WaitUntil([&] { return watches_.streams() == 0; }));
+}
+
+TEST_F(LateWatchTest, AStreamEndsOnceWhateverHappensWhileItIsRecorded) {
+  enum class Recorded { kYes, kNo };
+  for (const Recorded recorded : {Recorded::kYes, Recorded::kNo}) {
+    Watch alice(*late_stub_, "alice");
+    TokenWatches::StreamPtr stream = late_service_.Next();
+    const std::weak_ptr<TokenWatches::Stream> left = stream;
+    ASSERT_THAT(watches_.Admit(stream, CallerOf("alice")), IsOk());
+    {
+      const std::jthread client([&] { alice.Cancel(); });
+      if (recorded == Recorded::kYes) {
+        watches_.Start(stream);
+      } else {
+        watches_.Refuse(stream, {grpc::StatusCode::UNAVAILABLE, "x"});
+      }
+    }
+    stream.reset();
+    EXPECT_TRUE(WaitUntil([&] { return left.expired(); }));
+    EXPECT_EQ(watches_.streams(), 0U);
+  }
+}
+
+TEST_F(LateWatchTest, StopWhileAStreamIsRecordedEndsItWhenItIsStarted) {
+  Watch alice(*late_stub_, "alice");
+  const TokenWatches::StreamPtr stream = late_service_.Next();
+  ASSERT_THAT(watches_.Admit(stream, CallerOf("alice")), IsOk());
+  watches_.Stop();
+  watches_.Start(stream);
+  EXPECT_EQ(alice.Next(), "end BROKER_STOPPING");
+  watches_.Refuse(stream, {grpc::StatusCode::UNAVAILABLE, "too late"});
 }
 
 class BoundedWatchesTest : public WatchTokensCallTest {
