@@ -314,9 +314,9 @@ void Broker::NotePolicy(bool in_use, std::string_view digest) {
   AuditEvent event;
   event.action = "policy.reload";
   event.verdict = in_use ? AuditVerdict::kAllowed : AuditVerdict::kDenied;
+  event.facts["digest"] = std::string(digest);
   if (in_use) {
     parts_->metrics->PolicyLoaded(digest);
-    event.facts["digest"] = std::string(digest);
   } else {
     parts_->metrics->PolicyRefused();
   }

@@ -42,7 +42,7 @@ class Broker {
   // call on.
   LivePolicy& policy();
   // Tells the metrics and the audit log which policy is in use, or that a new
-  // one was refused.
+  // one was refused. `digest`: of the one in use, either way.
   void NotePolicy(bool in_use, std::string_view digest);
 
   // Tells the health services of both ports (grpc.health.v1) how things stand,

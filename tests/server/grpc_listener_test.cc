@@ -62,7 +62,7 @@ class WhoAmI final : public v1::TokenBroker::CallbackService {
     const auto caller = credentials.ok()
                             ? authenticator_.Authenticate(*credentials)
                             : credentials.status();
-    if (caller.ok()) response->set_ticket(caller->name);
+    if (caller.ok()) response->set_ticket(caller->identity.name);
     reactor->Finish(ToGrpcStatus(caller.status()));
     return reactor;
   }
@@ -234,7 +234,8 @@ class GrpcListenerTest : public ::testing::Test {
   const TestPki foreign_;
   const TempDir dir_;
   const JwtKey key_{"EdDSA", "k"};
-  FakeClock clock_;
+  // Certificates are made, and judged, as of now.
+  FakeClock clock_{absl::FromUnixSeconds(absl::ToUnixSeconds(absl::Now()))};
   std::unique_ptr<Authenticator> authenticator_;
   std::unique_ptr<WhoAmI> service_;
   Waiting waiting_;

@@ -285,6 +285,24 @@ TEST_F(ProvisionerApiTest, ARevocationByFilterIsPreviewedAndDone) {
   EXPECT_EQ(revoked->tokens_size(), 3);
   EXPECT_EQ(revoked->tokens(0).state(), v1::TOKEN_STATE_REVOKED);
   EXPECT_EQ(revoked->failed_size(), 0);
+
+  // Each that was cut off is a record of its own; what was previewed is none.
+  std::vector<std::string> ids;
+  for (const auto& token : revoked->tokens()) ids.push_back(token.id());
+  std::vector<std::string> recorded;
+  for (const AuditEvent& event : audit_.events()) {
+    if (event.action != "token.revoke") continue;
+    recorded.push_back(event.token_id);
+    EXPECT_EQ(event.verdict, AuditVerdict::kAllowed);
+    EXPECT_EQ(event.identity, kAutoscaler);
+    EXPECT_EQ(event.rule, "workers");
+    EXPECT_EQ(event.token_uid,
+              memory_.Find(*TokenId::Parse(event.token_id))->uid);
+    EXPECT_EQ(event.facts.at("node").substr(0, 7), "worker-");
+  }
+  EXPECT_THAT(recorded, ::testing::UnorderedElementsAreArray(ids));
+  EXPECT_EQ(audit_.events().back().action, "RevokeToken");
+  EXPECT_EQ(audit_.events().back().facts.at("count"), "3");
 }
 
 TEST_F(ProvisionerApiTest, ABatchAnswersEachItemInItsPlace) {

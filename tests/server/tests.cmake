@@ -1,4 +1,6 @@
 latchkey_test(server/broker_config_test.cc DEPS latchkey::server)
+latchkey_test(server/broker_test.cc LABEL grpc
+  DEPS latchkey::server latchkey::crypto fmt::fmt)
 foreach(name connection_gate connection_limits open_connections)
   latchkey_test(server/${name}_test.cc DEPS latchkey::server fmt::fmt)
 endforeach()

@@ -42,6 +42,11 @@ class HeaderAuthenticator final : public latchkey::CallAuthenticator {
     return IdentityOf(WhoOf(context));
   }
   void Open() { open_.set_value(); }
+  // How everybody proves who it is from now on.
+  void ProvedBy(latchkey::IdentityKind kind) {
+    const latchkey::MutexLock lock(mutex_);
+    kind_ = kind;
+  }
   // Nobody is believed for longer, and when asked about again is refused.
   void ExpireAt(absl::Time when) {
     const latchkey::MutexLock lock(mutex_);
@@ -63,12 +68,14 @@ class HeaderAuthenticator final : public latchkey::CallAuthenticator {
     }
     latchkey::Identity identity;
     identity.name = "cn:" + who;
+    identity.kind = kind_;
     identity.attributes["common_name"] = {who};
     return latchkey::TimedIdentity{.identity = std::move(identity),
                                    .expires = expires_};
   }
   latchkey::Mutex mutex_;
   absl::Time expires_ = absl::InfiniteFuture();
+  latchkey::IdentityKind kind_ = latchkey::IdentityKind::kCertificate;
   std::promise<void> open_;
   std::shared_future<void> gate_ = open_.get_future().share();
 };

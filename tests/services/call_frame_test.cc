@@ -80,6 +80,33 @@ TEST_F(CallFrameTest, WhatWasAllowedIsRecordedWithAllThatItsSchemaAsksFor) {
               HasSubstr("latchkey_rpcs_total{code=\"OK\",rpc=\"claim\"} 1"));
 }
 
+TEST_F(CallFrameTest, HowTheCallerProvedWhoItIsIsOnRecord) {
+  using latchkey::IdentityKind;
+  options_.rate_of = [](const latchkey::Identity&) {
+    return CallFrame::Options::CallerRate{
+        .rate = {.per_second = 0.01, .burst = 4}};
+  };
+  StartServer();
+  std::vector<IdentityKind> proved;
+  for (const auto kind : {IdentityKind::kJwt, IdentityKind::kServiceAccount}) {
+    authenticator_.ProvedBy(kind);
+    EXPECT_THAT(Issue("a"), IsOk());
+    EXPECT_THAT(Issue("a", "stranger-1"),
+                ReasonIs(latchkey::reason::kPolicyDenied));
+    proved.insert(proved.end(), 2, kind);
+  }
+  // At the door, too.
+  EXPECT_THAT(Issue("a"), ReasonIs(latchkey::reason::kRateLimited));
+  proved.push_back(IdentityKind::kServiceAccount);
+  EXPECT_TRUE(
+      WaitUntil([&] { return audit_.events().size() == proved.size(); }));
+  std::vector<IdentityKind> recorded;
+  for (const AuditEvent& event : audit_.events()) {
+    recorded.push_back(event.identity_kind);
+  }
+  EXPECT_EQ(recorded, proved);
+}
+
 TEST_F(CallFrameTest, ADenialIsRecordedWithItsRuleAndReason) {
   StartServer();
   EXPECT_THAT(Issue("a", "stranger-1"),
