@@ -24,8 +24,8 @@ enum class AuditVerdict { kAllowed, kDenied, kFailed, kObserved };
 // "allowed", "denied", "failed", "observed".
 std::string_view AuditVerdictName(AuditVerdict verdict);
 
-// Never a secret: of a ticket nothing, of a request_id nothing (it is half of a
-// ticket), of a bearer token nothing.
+// Never a secret: of a ticket nothing, of a request_id (which is half of a
+// ticket) no more than its digest, of a bearer token nothing.
 struct AuditEvent {
   // An RPC ("IssueToken"), or a step that no caller asks for: "csr.approve",
   // "csr.deny", "token.reserve", "token.release", "token.spend",

@@ -27,7 +27,7 @@ const std::vector<RpcDeclaration>& Table() {
        Authorization::kGrant,
        kByProvisioner,
        RpcCost::kCall,
-       {"rule", "token", "token_uid", "node", "delivery"},
+       {"rule", "token", "token_uid", "node", "delivery", "request"},
        "issue"},
       {Rpc::kBatchIssueTokens,
        "latchkey.v1.TokenBroker/BatchIssueTokens",
@@ -169,7 +169,8 @@ std::vector<std::string_view> MissingFacts(const RpcDeclaration& declaration,
                                            const AuditEvent& event) {
   const auto has = [&event](std::string_view fact) {
     if (fact == "rule") return !event.rule.empty();
-    const bool of_token = fact == "token" || fact == "token_uid";
+    const bool of_token =
+        fact == "token" || fact == "token_uid" || fact == "request";
     if (of_token && event.facts.contains("validate_only")) return true;
     if (fact == "token") return !event.token_id.empty();
     if (fact == "token_uid") return !event.token_uid.empty();

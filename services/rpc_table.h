@@ -62,7 +62,8 @@ struct RpcDeclaration {
   RpcCost cost;
   // What the record of a call that was allowed must say: "rule", "token",
   // "token_uid" (fields of AuditEvent), or keys of AuditEvent::facts. With the
-  // fact "validate_only" there is no token, and none is asked for.
+  // fact "validate_only" there is no token and no request for one, and neither
+  // is asked for.
   std::vector<std::string_view> audit_facts;
   // The value of the label "rpc" of its metrics.
   std::string_view metric;

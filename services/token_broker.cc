@@ -71,6 +71,11 @@ std::string DigestOf(const IssueRequest& request) {
 
 }  // namespace
 
+std::string RequestKey(std::string_view provisioner,
+                       std::string_view request_id) {
+  return DigestOfParts("latchkey request key v1", {provisioner, request_id});
+}
+
 // One request on its way: what does not depend on the probe.
 struct TokenBroker::Mint {
   std::string provisioner;
@@ -139,8 +144,7 @@ absl::StatusOr<IssuedToken> TokenBroker::Issue(const Identity& caller,
   if (mint.request_id.empty()) {
     mint.request_id = RandomBase36(32);
   }
-  mint.request_key = DigestOfParts(
-      "latchkey request key v1", {mint.provisioner, mint.request_id.Reveal()});
+  mint.request_key = RequestKey(mint.provisioner, mint.request_id.Reveal());
   absl::StatusOr<IssuedToken> issued =
       request.validate_only
           ? Preview(mint)

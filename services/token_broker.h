@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <absl/status/statusor.h>
@@ -21,6 +22,12 @@
 #include "storage/token_store.h"
 
 namespace latchkey {
+
+// Which request of which provisioner it is: SHA-256 over both, the same for a
+// repetition. The record has it (request_key), and the audit log may: what
+// makes a ticket of a request_id (the record's salt) is not in it.
+std::string RequestKey(std::string_view provisioner,
+                       std::string_view request_id);
 
 struct IssueRequest {
   TokenScope scope;

@@ -16,20 +16,34 @@
 namespace latchkey {
 namespace {
 
+// Which request it is, before it is known how it ends: what was refused, or
+// lost its answer, can be tied to its repetition.
+void NoteRequest(const Identity& caller, const std::string& request_id,
+                 AuditEvent& event) {
+  if (request_id.empty()) return;
+  event.facts["request"] = RequestKey(caller.name, request_id);
+}
+
 // What the audit says of one mint that was not refused.
 void NoteIssued(const IssuedToken& issued, bool validate_only,
                 AuditEvent& event) {
   NoteToken(issued.record, issued.uid, event);
-  if (validate_only) event.token_id.clear();
+  if (validate_only) {
+    event.token_id.clear();
+  } else {
+    event.facts["request"] = issued.record.request_key;
+  }
   NoteObserved(issued.observed, event);
 }
 
 // One item of a batch: a decision of its own. `result`: as the caller sees it.
-AuditEvent EventOfItem(const absl::StatusOr<IssuedToken>& result,
-                       const std::string& node) {
+AuditEvent EventOfItem(const Identity& caller,
+                       const v1::IssueTokenRequest& item,
+                       const absl::StatusOr<IssuedToken>& result) {
   AuditEvent event;
   event.action = "IssueToken";
-  event.facts["node"] = node;
+  event.facts["node"] = item.scope().node_name();
+  NoteRequest(caller, item.request_id(), event);
   if (result.ok()) {
     NoteIssued(*result, false, event);
   } else {
@@ -50,6 +64,7 @@ grpc::ServerUnaryReactor* TokenBrokerService::IssueToken(
   return frame_.Unary(
       *context, Rpc::kIssueToken, [=, this](Call& call) -> absl::Status {
         call.audit.facts["node"] = request->scope().node_name();
+        NoteRequest(call.identity, request->request_id(), call.audit);
         if (request->validate_only()) {
           call.audit.facts["validate_only"] = "true";
         }
@@ -106,7 +121,7 @@ absl::Status TokenBrokerService::IssueAll(
                               .reason = ReasonOf(result.status()),
                               .took = times[i]});
     call.items.push_back(EventOfItem(
-        result, request.requests(static_cast<int>(i)).scope().node_name()));
+        call.identity, request.requests(static_cast<int>(i)), result));
   }
   if (not_begun > 0) {
     // Nobody is there to be answered.

@@ -47,6 +47,8 @@ using latchkey_testing::TestPki;
 using ::testing::Contains;
 using ::testing::Each;
 using ::testing::Field;
+using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::Pair;
 
 constexpr char kOther[] = "spiffe://example.org/other";
@@ -319,6 +321,47 @@ TEST_F(ProvisionerApiTest, ABatchAnswersEachItemInItsPlace) {
             "worker-4");
   EXPECT_EQ(answer->cluster().api_servers(0), "https://10.0.0.1:6443");
   EXPECT_EQ(Records(), 99U);
+}
+
+TEST_F(ProvisionerApiTest, ARepetitionIsTiedToItsFirstCallOnRecord) {
+  v1::BatchIssueTokensRequest batch = Batch(2);
+  const v1::IssueTokenRequest first = batch.requests(0);
+  batch.mutable_requests(1)->mutable_scope()->set_node_name("vault-1");
+  // The answer is lost, and nobody knows whether anything was written.
+  for (int i = 0; i < 3; ++i) {
+    store_.LoseNextWrite(FlakyTokenStore::Loses::kRequest);
+  }
+  EXPECT_THAT(Call(kAutoscaler, &v1::TokenBroker::Stub::IssueToken, first),
+              ReasonIs(reason::kClusterUnavailable));
+  ASSERT_THAT(Call(kAutoscaler, &v1::TokenBroker::Stub::IssueToken, first),
+              IsOk());
+  ASSERT_THAT(
+      Call(kAutoscaler, &v1::TokenBroker::Stub::BatchIssueTokens, batch),
+      IsOk());
+  ASSERT_THAT(Call(kOther, &v1::TokenBroker::Stub::IssueToken, first), IsOk());
+  Issue(kAutoscaler, "worker-1");  // without a request_id
+
+  std::vector<std::string> requests;
+  for (const AuditEvent& event : audit_.events()) {
+    if (event.action != "IssueToken") continue;
+    requests.push_back(event.facts.at("request"));
+    EXPECT_THAT(event.facts,
+                Each(Field(&std::pair<const std::string, std::string>::second,
+                           Not(HasSubstr(first.request_id())))));
+  }
+  ASSERT_EQ(requests.size(), 6U);
+  EXPECT_EQ(requests[0], requests[1]);
+  EXPECT_EQ(requests[2], requests[0]) << "an item of a batch";
+  EXPECT_NE(requests[3], requests[0]) << "another item, which was denied";
+  EXPECT_NE(requests[4], requests[0]) << "another provisioner's";
+  EXPECT_NE(requests[5], requests[0]);
+  const auto stored = memory_.List({.filter = {}, .page_size = 10});
+  std::vector<std::string> kept;
+  for (const auto& token : stored->tokens) {
+    kept.push_back(token.record.request_key);
+  }
+  EXPECT_THAT(kept, ::testing::UnorderedElementsAre(requests[0], requests[4],
+                                                    requests[5]));
 }
 
 TEST_F(ProvisionerApiTest, AWrongBatchIsRefusedNamingTheItem) {

@@ -51,8 +51,9 @@ TEST(RpcTableTest, SaysWhichFactsARecordLacks) {
   const RpcDeclaration& issue = DeclarationOf(Rpc::kIssueToken);
   AuditEvent event{.action = "IssueToken", .rule = "workers"};
   EXPECT_THAT(MissingFacts(issue, event),
-              ElementsAre("token", "token_uid", "node", "delivery"));
-  event.facts = {{"node", "worker-1"}, {"delivery", "ticket"}};
+              ElementsAre("token", "token_uid", "node", "delivery", "request"));
+  event.facts = {
+      {"node", "worker-1"}, {"delivery", "ticket"}, {"request", "digest"}};
   event.token_id = "abc123";
   event.token_uid = "uid";
   EXPECT_THAT(MissingFacts(issue, event), IsEmpty());
