@@ -57,7 +57,8 @@ class Authenticator {
   // The answer. May wait for the API server or for an issuer's keys, for as
   // long as one request to them may take.
   //
-  // kUnauthenticated (UNAUTHENTICATED) for credentials that are refused;
+  // kUnauthenticated (UNAUTHENTICATED) for credentials that are refused: the
+  // message, for the operator, is one of a few fixed texts;
   // kUnavailable (ISSUER_UNAVAILABLE) if the keys of the token's issuer were
   // never to be had; and what the API server answered to a TokenReview that it
   // did not do.

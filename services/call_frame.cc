@@ -156,7 +156,7 @@ void CallFrame::Admit(const CallPtr& call,
                             event = EventOf(*call)] {
       absl::StatusOr<TimedIdentity> again =
           authenticator_.Authenticate(context);
-      if (!again.ok()) Count(event, PublicStatus(again.status()));
+      if (!again.ok()) Count(event, again.status());
       return again;
     };
   }
@@ -211,16 +211,21 @@ AuditEvent CallFrame::EventOf(const InHand& call) {
   return event;
 }
 
-void CallFrame::Count(AuditEvent event, const absl::Status& shown) {
+absl::Status CallFrame::Count(AuditEvent event, const absl::Status& status) {
+  absl::Status shown = PublicStatus(status);
   event.verdict = VerdictOf(shown);
   event.reason = ReasonOf(shown);
+  // One of a few texts of ours (services/authenticator.h), so that it can be
+  // counted by.
+  if (event.reason == reason::kUnauthenticated) {
+    event.facts["detail"] = std::string(status.message());
+  }
   refusals_.Add(event);
+  return shown;
 }
 
 void CallFrame::Refuse(const CallPtr& call, const absl::Status& status) {
-  const absl::Status shown = PublicStatus(status);
-  Count(EventOf(*call), shown);
-  End(call, shown);
+  End(call, Count(EventOf(*call), status));
 }
 
 void CallFrame::Run(const CallPtr& call) {

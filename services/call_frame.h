@@ -45,7 +45,8 @@ class CallAuthenticator {
   virtual std::optional<absl::StatusOr<TimedIdentity>> Known(
       const grpc::CallbackServerContext& context) = 0;
   // May block. UNAUTHENTICATED (kUnauthenticated) for whoever cannot be
-  // identified.
+  // identified; which check failed, its message says, for the operator: one of
+  // a few texts, with nothing of what came in it.
   virtual absl::StatusOr<TimedIdentity> Authenticate(
       const grpc::CallbackServerContext& context) = 0;
 };
@@ -145,8 +146,9 @@ class CallFrame {
   void Admit(const CallPtr& call, absl::StatusOr<TimedIdentity> caller);
   absl::Status CheckRate(InHand& call);
   // What the tally says of a call, but for why it is refused; and adds that.
+  // Answers what the caller hears of `status`.
   static AuditEvent EventOf(const InHand& call);
-  void Count(AuditEvent event, const absl::Status& shown);
+  absl::Status Count(AuditEvent event, const absl::Status& status);
   // Nothing was done for it.
   void Refuse(const CallPtr& call, const absl::Status& status);
   void Run(const CallPtr& call);

@@ -113,7 +113,17 @@ std::string EncodeDetails(const absl::Status& status) {
 }  // namespace
 
 absl::Status PublicStatus(const absl::Status& status) {
-  if (status.ok() || !ReasonOf(status).empty()) return status;
+  if (status.ok()) return status;
+  const std::string why = ReasonOf(status);
+  // Whoever is refused here is a stranger, who shall not learn from which check
+  // how to pass it.
+  if (why == reason::kUnauthenticated) {
+    return Refuse(absl::StatusCode::kUnauthenticated, why,
+                  "not authenticated: bring a client certificate or a bearer "
+                  "token that is valid now and that this broker accepts; its "
+                  "operator finds in the audit log what is wrong with yours");
+  }
+  if (!why.empty()) return status;
   LogEvent(LogLevel::kWarning, "call failed", {{"status", status.ToString()}});
   return PublicForm(status);
 }

@@ -11,19 +11,20 @@
 
 namespace latchkey {
 
-// A refusal (core/refusal.h) keeps its code and message, and carries
-// google.rpc.ErrorInfo (domain latchkey.dev), RetryInfo if there is a
-// RetryDelayOf() it, BadRequest if it names a field that is malformed,
-// QuotaFailure if a quota is used up, and PreconditionFailure if it is about
-// the state that something is in.
+// A refusal (core/refusal.h) keeps its code and message, as PublicStatus() has
+// them, and carries google.rpc.ErrorInfo (domain latchkey.dev), RetryInfo if
+// there is a RetryDelayOf() it, BadRequest if it names a field that is
+// malformed, QuotaFailure if a quota is used up, and PreconditionFailure if it
+// is about the state that something is in.
 //
 // Any other error is about what stands behind the broker: the caller hears
 // UNAVAILABLE CLUSTER_UNAVAILABLE or RESOURCE_EXHAUSTED OVERLOADED, which are
 // worth a retry, or INTERNAL, and none of the details, which go to the log.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
-// What the caller will hear of `status`, still as ours: a refusal as it is, any
-// other error as said above, and the details go to the log.
+// What the caller will hear of `status`, still as ours: a refusal as it is, but
+// for UNAUTHENTICATED, which says to everybody the same; any other error as
+// said above, and the details go to the log.
 absl::Status PublicStatus(const absl::Status& status);
 
 // When to come back, as callers are told it everywhere: drawn anew each time,

@@ -4,9 +4,26 @@
 #include <utility>
 #include <vector>
 
+#include "clients/log/event_log.h"
 #include "core/execution.h"
 
 namespace latchkey {
+namespace {
+
+// Who has no audit log finds it here.
+void Log(const AuditEvent& event) {
+  const auto detail = event.facts.find("detail");
+  if (detail == event.facts.end()) return;
+  LogEvent(LogLevel::kInfo, "calls refused",
+           {{"rpc", event.action},
+            {"reason", event.reason},
+            {"detail", detail->second},
+            {"identity", event.identity},
+            {"peer", event.peer},
+            {"count", event.facts.at("count")}});
+}
+
+}  // namespace
 
 RefusalTally::RefusalTally(Options options, AuditLog& audit)
     : options_(options), audit_(audit), thread_([this] { Run(); }) {}
@@ -19,8 +36,8 @@ RefusalTally::~RefusalTally() {
 
 void RefusalTally::Add(const AuditEvent& refusal) {
   const MutexLock lock(mutex_);
-  Kind kind{refusal.action, refusal.verdict, refusal.reason, refusal.identity,
-            refusal.peer};
+  Kind kind{refusal.action,   refusal.verdict, refusal.reason,
+            refusal.identity, refusal.peer,    refusal.facts};
   auto it = counts_.find(kind);
   if (it == counts_.end()) {
     if (counts_.empty()) wake_.SignalAll();
@@ -28,8 +45,9 @@ void RefusalTally::Add(const AuditEvent& refusal) {
     if (counts_.size() >= options_.max_kinds) {
       event = {.action = refusal.action,
                .verdict = refusal.verdict,
-               .reason = refusal.reason};
-      kind = {event.action, event.verdict, event.reason, "", ""};
+               .reason = refusal.reason,
+               .facts = refusal.facts};
+      kind = {event.action, event.verdict, event.reason, "", "", event.facts};
     }
     it = counts_.try_emplace(std::move(kind), Count{.event = event}).first;
   }
@@ -63,6 +81,7 @@ void RefusalTally::Run() {
       events = Take();
       stopping = stopping_;
     }
+    for (const AuditEvent& event : events) Log(event);
     // Nothing was done for these calls, so nothing hangs on the answer; the log
     // itself counts what it could not keep.
     audit_.RecordAll(events).IgnoreError();

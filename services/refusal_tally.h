@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <string>
 #include <thread>
 #include <tuple>
 
@@ -33,13 +34,15 @@ class RefusalTally {
   // Records what is left.
   ~RefusalTally();
 
-  // Counts a refusal. Those that agree in action, verdict, reason, identity and
-  // peer are one record, with the fact "count". Never blocks for long.
+  // Counts a refusal. Those that agree in action, verdict, reason, identity,
+  // peer and facts are one record, with the fact "count". What has the fact
+  // "detail", of which there may be only a few, is logged as well. Never blocks
+  // for long.
   void Add(const AuditEvent& refusal);
 
  private:
   using Kind = std::tuple<std::string, AuditVerdict, std::string, std::string,
-                          std::string>;
+                          std::string, std::map<std::string, std::string>>;
   struct Count {
     AuditEvent event;
     int64_t count = 0;

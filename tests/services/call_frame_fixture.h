@@ -64,7 +64,8 @@ class HeaderAuthenticator final : public latchkey::CallAuthenticator {
     const latchkey::MutexLock lock(mutex_);
     if (who.empty() || absl::Now() >= expires_) {
       return latchkey::Refuse(absl::StatusCode::kUnauthenticated,
-                              latchkey::reason::kUnauthenticated, "nobody");
+                              latchkey::reason::kUnauthenticated,
+                              "no such caller");
     }
     latchkey::Identity identity;
     identity.name = "cn:" + who;

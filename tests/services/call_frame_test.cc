@@ -159,6 +159,19 @@ TEST_F(CallFrameTest, NobodyGetsNoFurtherThanTheDoor) {
   }));
 }
 
+TEST_F(CallFrameTest, WhichCheckFailedIsForTheOperatorAndNotForTheStranger) {
+  StartServer();
+  const auto refused = Issue("");
+  EXPECT_THAT(refused, ReasonIs(latchkey::reason::kUnauthenticated));
+  EXPECT_THAT(std::string(refused.status().message()),
+              AllOf(Not(HasSubstr("no such caller")),
+                    HasSubstr("bring a client certificate or a bearer token"),
+                    HasSubstr("audit log")));
+  EXPECT_TRUE(WaitUntil([&] { return audit_.events().size() == 1; }));
+  EXPECT_THAT(audit_.events()[0].facts,
+              Contains(Pair("detail", "no such caller")));
+}
+
 TEST_F(CallFrameTest, WhoIsNotKnownYetDoesNotHoldUpWhoIs) {
   StartServer();
   std::thread unknown([&] { EXPECT_THAT(Issue("slow:a"), IsOk()); });

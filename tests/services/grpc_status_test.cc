@@ -45,6 +45,18 @@ TEST(GrpcStatusTest, ARefusalArrivesWhole) {
   EXPECT_THAT(FromGrpcStatus(ToGrpcStatus(absl::OkStatus())), IsOk());
 }
 
+TEST(GrpcStatusTest, WhoIsNotKnownHearsTheSameWhateverWasWrong) {
+  const auto heard = [](std::string_view message) {
+    return FromGrpcStatus(ToGrpcStatus(
+        Refuse(absl::StatusCode::kUnauthenticated, reason::kUnauthenticated,
+               message, {{"key", std::string(message)}})));
+  };
+  EXPECT_THAT(heard("expired"), ReasonIs(reason::kUnauthenticated));
+  EXPECT_THAT(heard("expired"), StatusIs(absl::StatusCode::kUnauthenticated));
+  EXPECT_EQ(heard("expired"), heard("forged"));
+  EXPECT_EQ(PublicStatus(heard("expired")), heard("expired"));
+}
+
 TEST(GrpcStatusTest, OtherErrorsLoseTheirDetails) {
   struct Case {
     absl::StatusCode code;

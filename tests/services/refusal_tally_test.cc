@@ -1,5 +1,6 @@
 #include "services/refusal_tally.h"
 
+#include <map>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -31,6 +32,25 @@ TEST(RefusalTallyTest, AFloodIsOneRecordWithItsCount) {
   EXPECT_EQ(log.events()[0].identity, "a");
   EXPECT_EQ(log.events()[0].facts.at("count"), "1000");
   EXPECT_EQ(log.events()[1].facts.at("count"), "1");
+}
+
+TEST(RefusalTallyTest, WhatWasWrongIsToldApartAmongStrangersToo) {
+  RecordingAuditLog log;
+  {
+    RefusalTally tally({.interval = absl::Hours(1), .max_kinds = 1}, log);
+    for (int i = 0; i < 10; ++i) {
+      AuditEvent event = Refused(std::to_string(i));
+      event.facts["detail"] = i % 2 == 0 ? "expired" : "forged";
+      tally.Add(event);
+    }
+  }
+  std::map<std::string, int> counts;
+  for (const AuditEvent& event : log.events()) {
+    counts[event.facts.at("detail")] += std::stoi(event.facts.at("count"));
+  }
+  EXPECT_EQ(log.events().size(), 3U);
+  EXPECT_EQ(counts["expired"], 5);
+  EXPECT_EQ(counts["forged"], 5);
 }
 
 TEST(RefusalTallyTest, RecordsAreWrittenAsTimePasses) {
