@@ -28,7 +28,6 @@
 #include "services/misuse.h"
 #include "services/node_bootstrap_service.h"
 #include "services/record_index.h"
-#include "services/rpc_table.h"
 #include "services/token_administration.h"
 #include "services/token_broker.h"
 #include "services/token_broker_service.h"
@@ -230,8 +229,9 @@ ClientCertificates ProvisionerCertificates(const BrokerConfig& config) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Broker>> Broker::Start(
-    const BrokerConfig& config, const Clock& clock) {
-  LATCHKEY_RETURN_IF_ERROR(CheckRpcTable());
+    const BrokerConfig& config, const Clock& clock,
+    std::span<const RpcDeclaration> declared) {
+  LATCHKEY_RETURN_IF_ERROR(CheckRpcTable(declared));
   LATCHKEY_ASSIGN_OR_RETURN(
       std::shared_ptr<FileApiAccess> access,
       FileApiAccess::Create(

@@ -4,6 +4,7 @@
 #define LATCHKEY_SERVER_BROKER_H_
 
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include <absl/status/statusor.h>
@@ -11,6 +12,7 @@
 #include "core/clock.h"
 #include "policy/live_policy.h"
 #include "server/broker_config.h"
+#include "services/rpc_table.h"
 
 namespace latchkey {
 
@@ -22,9 +24,12 @@ class Broker {
   //
   // kInvalidArgument: a file that the configuration names cannot be used.
   // kUnavailable: a port is taken. kFailedPrecondition: this process may not
-  // have the descriptors for as many connections as are configured.
+  // have the descriptors for as many connections as are configured. kInternal:
+  // an RPC is not in `declared` (CheckRpcTable); only tests give another table
+  // than the one that is served by.
   static absl::StatusOr<std::unique_ptr<Broker>> Start(
-      const BrokerConfig& config, const Clock& clock);
+      const BrokerConfig& config, const Clock& clock,
+      std::span<const RpcDeclaration> declared = RpcTable());
 
   Broker(const Broker&) = delete;
   Broker& operator=(const Broker&) = delete;

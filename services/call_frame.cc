@@ -152,11 +152,12 @@ void CallFrame::Admit(const CallPtr& call,
   call->call.identity_expires = caller->expires;
   if (call->lasts) {
     // Without the call itself, which would hold itself.
-    call->call.ask_again = [this, &context = call->context,
-                            event = EventOf(*call)] {
+    call->call.ask_again =
+        [this, &context = call->context,
+         event = EventOf(*call)]() -> absl::StatusOr<TimedIdentity> {
       absl::StatusOr<TimedIdentity> again =
           authenticator_.Authenticate(context);
-      if (!again.ok()) Count(event, again.status());
+      if (!again.ok()) return Count(event, again.status());
       return again;
     };
   }

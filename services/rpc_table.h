@@ -1,7 +1,9 @@
 // One declaration an RPC: who may call it, by which rule, at what cost, what
 // its audit record must say, and what its metrics are called. The frame that
-// calls run in (services/call_frame.h) does what is declared here; an RPC that
-// is not cannot be served.
+// calls run in (services/call_frame.h) does what is declared here, but for the
+// authorization: that takes the token or the policy, which only the RPC's body
+// has in hand, and a test holds each body to it. An RPC that is not declared
+// cannot be served.
 
 #ifndef LATCHKEY_SERVICES_RPC_TABLE_H_
 #define LATCHKEY_SERVICES_RPC_TABLE_H_
@@ -38,7 +40,9 @@ enum class RpcAuthentication {
                  // where it is looked up
 };
 
-// Which rule decides whether the caller may do it. The body applies it.
+// Which rule decides whether the caller may do it. The body applies it:
+// ProvisionerApiTest.EachRpcIsAuthorizedAsItIsDeclared calls every one as
+// somebody who may not, and fails if it does what another rule would.
 enum class RpcAuthorization {
   kGrant,   // Policy::Decide grants all of what is asked for
   kOwner,   // the token is the caller's, or the caller's reach is kAll

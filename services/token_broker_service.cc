@@ -153,6 +153,7 @@ grpc::ServerUnaryReactor* TokenBrokerService::ListTokens(
       *context, Rpc::kListTokens, [=, this](Call& call) -> absl::Status {
         LATCHKEY_ASSIGN_OR_RETURN(const ListRequest wanted,
                                   FromMessage(*request));
+        call.audit.facts["filter"] = FormatFilter(wanted.filter);
         LATCHKEY_ASSIGN_OR_RETURN(const ListedTokens listed,
                                   administration_.List(call.identity, wanted));
         ToMessage(listed, *response);
@@ -178,6 +179,7 @@ absl::Status TokenBrokerService::Revoke(
                           .validate_only = request.validate_only()};
   RevokedTokens revoked;
   if (target.filter.has_value()) {
+    call.audit.facts["filter"] = FormatFilter(*target.filter);
     LATCHKEY_ASSIGN_OR_RETURN(
         revoked,
         administration_.RevokeAll(call.identity, *target.filter, order,
@@ -240,7 +242,11 @@ WatchReactor* TokenBrokerService::WatchTokens(
   const TokenWatches::StreamPtr stream = watches_.Prepare(*request);
   frame_.Stream(
       *context, Rpc::kWatchTokens,
-      [this, stream](Call& call) {
+      [this, stream, request](Call& call) {
+        // What is wrong with it, Admit() says.
+        if (const auto filter = FromMessage(request->filter()); filter.ok()) {
+          call.audit.facts["filter"] = FormatFilter(*filter);
+        }
         return watches_.Admit(stream,
                               {.who = {.identity = call.identity,
                                        .expires = call.identity_expires},

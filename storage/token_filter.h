@@ -32,6 +32,10 @@ struct TokenFilter {
   bool Matches(const TokenRecord& record) const;
 };
 
+// "node=gpu-* state=issued,claimed": what is asked for, for people; "all" of a
+// filter that asks for nothing.
+std::string FormatFilter(const TokenFilter& filter);
+
 }  // namespace latchkey
 
 #endif  // LATCHKEY_STORAGE_TOKEN_FILTER_H_

@@ -1,6 +1,8 @@
 #include "server/broker.h"
 
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -17,6 +19,7 @@ namespace {
 
 using latchkey_testing::IsOk;
 using latchkey_testing::ReadFile;
+using latchkey_testing::StatusIs;
 using latchkey_testing::TempDir;
 using latchkey_testing::TestPki;
 using ::testing::AllOf;
@@ -64,6 +67,17 @@ users: [{name: x, user: {tokenFile: token}}]
   const std::string audit_file_ = dir_.File("audit.log");
   const SystemClock clock_;
 };
+
+TEST_F(BrokerTest, DoesNotStartIfAnRpcIsNotDeclared) {
+  const std::span<const RpcDeclaration> all = RpcTable();
+  for (size_t i = 0; i < all.size(); ++i) {
+    std::vector<RpcDeclaration> table(all.begin(), all.end());
+    table.erase(table.begin() + static_cast<std::ptrdiff_t>(i));
+    const auto broker = Broker::Start(Config(), clock_, table);
+    EXPECT_THAT(broker, StatusIs(absl::StatusCode::kInternal,
+                                 HasSubstr(std::string(all[i].method))));
+  }
+}
 
 TEST_F(BrokerTest, WhichPolicyIsInUseAndWhichWasRefusedIsOnRecord) {
   const auto broker = Broker::Start(Config(), clock_);

@@ -16,6 +16,9 @@
 #include "clients/log/event_log.h"
 #include "core/reasons.h"
 #include "core/refusal.h"
+#include "core/ticket.h"
+#include "crypto/certificate_request.h"
+#include "crypto/private_key.h"
 #include "latchkey/v1/node_bootstrap.grpc.pb.h"
 #include "latchkey/v1/token_broker.grpc.pb.h"
 #include "server/grpc_listener.h"
@@ -152,7 +155,8 @@ class ProvisionerApiTest : public ::testing::Test {
   }
 
   TestPki pki_;
-  FakeClock clock_;
+  // Certificates are made, and judged, as of now.
+  FakeClock clock_{absl::FromUnixSeconds(absl::ToUnixSeconds(absl::Now()))};
   MemoryTokenStore memory_{clock_};
   FlakyTokenStore store_{memory_};
   LivePolicy policy_{Policy(Rules())};
@@ -267,6 +271,142 @@ TEST_F(ProvisionerApiTest, AnothersTokenIsToEveryVerbAsIfItDidNotExist) {
       << "manages all";
   EXPECT_THAT(Call(kStranger, &v1::TokenBroker::Stub::GetToken, request),
               ReasonIs(reason::kPolicyDenied));
+}
+
+TEST_F(ProvisionerApiTest, EachRpcIsAuthorizedAsItIsDeclared) {
+  const auto node_port =
+      GrpcListener::Start(Listen(), ClientCertificates::kNotAsked,
+                          node_service_, {})
+          .value();
+  side_.ShowAnEmptyCluster();
+  v1::IssueTokenRequest mine;
+  mine.mutable_scope()->set_node_name("worker-1");
+  const auto issued =
+      Call(kAutoscaler, &v1::TokenBroker::Stub::IssueToken, mine);
+  ASSERT_THAT(issued, IsOk());
+  const std::string id = issued->token().id();
+  const Ticket ticket = Ticket::FromSecret(*TokenId::Parse(id),
+                                           SecretString(std::string(32, 'a')))
+                            .value();
+
+  // Calls an RPC about that token, or those of its kind; answers how it ended,
+  // and how much of it was shown. Another RPC does not compile without a line
+  // here, and is not served without a declaration.
+  struct Outcome {
+    absl::Status status;
+    int shown = 0;
+  };
+  using Stub = v1::TokenBroker::Stub;
+  const auto call = [&](Rpc rpc, const std::string& who) -> Outcome {
+    switch (rpc) {
+      case Rpc::kIssueToken:
+        return {Call(who, &Stub::IssueToken, mine).status(), 1};
+      case Rpc::kBatchIssueTokens: {
+        const auto answer = Call(who, &Stub::BatchIssueTokens, Batch(1));
+        if (!answer.ok()) return {answer.status()};
+        const v1::ItemError& error = answer->results(0).error();
+        if (error.code() == 0) return {absl::OkStatus(), 1};
+        return {Refuse(static_cast<absl::StatusCode>(error.code()),
+                       error.reason(), error.message())};
+      }
+      case Rpc::kGetToken: {
+        v1::GetTokenRequest request;
+        request.set_id(id);
+        return {Call(who, &Stub::GetToken, request).status(), 1};
+      }
+      case Rpc::kListTokens: {
+        const auto answer =
+            Call(who, &Stub::ListTokens, v1::ListTokensRequest());
+        return {answer.status(), answer.ok() ? answer->tokens_size() : 0};
+      }
+      case Rpc::kRevokeToken: {
+        v1::RevokeTokenRequest request;
+        request.set_id(id);
+        request.set_reason("x");
+        return {Call(who, &Stub::RevokeToken, request).status(), 1};
+      }
+      case Rpc::kExtendToken: {
+        v1::ExtendTokenRequest request;
+        request.set_id(id);
+        request.mutable_expire_time()->set_seconds(
+            absl::ToUnixSeconds(clock_.Now() + absl::Hours(1)));
+        return {Call(who, &Stub::ExtendToken, request).status(), 1};
+      }
+      case Rpc::kWatchTokens: {
+        grpc::ClientContext context;
+        const auto stub = As(who);
+        const auto reader = stub->WatchTokens(&context, {});
+        v1::WatchTokensResponse news;
+        if (!reader->Read(&news)) return {FromGrpcStatus(reader->Finish())};
+        context.TryCancel();
+        (void)reader->Finish();
+        return {absl::OkStatus(), news.has_event() ? 1 : 0};
+      }
+      case Rpc::kExplainToken: {
+        v1::ExplainTokenRequest request;
+        request.set_id(id);
+        return {Call(who, &Stub::ExplainToken, request).status(), 1};
+      }
+      case Rpc::kClaimToken: {
+        const auto key = PrivateKey::Generate(KeyType::kP256).value();
+        const auto stub = v1::NodeBootstrap::NewStub(OpenBrokerChannel(
+            {.endpoint = fmt::format("localhost:{}", node_port->port()),
+             .certificate_authorities = pki_.ca_pem()}));
+        grpc::ClientContext context;
+        v1::ClaimTokenRequest request;
+        request.set_ticket(std::string(ticket.text().Reveal()));
+        request.set_node_name("worker-1");
+        request.set_certificate_signing_request(
+            BuildCertificateRequest(key, {.common_name = "system:node:worker-1",
+                                          .organizations = {"system:nodes"}})
+                .value());
+        v1::ClaimTokenResponse response;
+        return {FromGrpcStatus(stub->ClaimToken(&context, request, &response)),
+                1};
+      }
+    }
+    return {absl::InternalError("no such RPC")};
+  };
+
+  for (const RpcDeclaration& one : RpcTable()) {
+    SCOPED_TRACE(one.method);
+    switch (one.authorization) {
+      case RpcAuthorization::kGrant:
+        EXPECT_THAT(call(one.rpc, kAutoscaler).status, IsOk());
+        EXPECT_THAT(call(one.rpc, kOperator).status,
+                    ReasonIs(reason::kPolicyDenied))
+            << "it may manage all, and is granted nothing";
+        break;
+      case RpcAuthorization::kOwner:
+        EXPECT_THAT(call(one.rpc, kOther).status,
+                    ReasonIs(reason::kTokenUnknown));
+        EXPECT_THAT(call(one.rpc, kStranger).status,
+                    ReasonIs(reason::kPolicyDenied));
+        break;
+      case RpcAuthorization::kReach: {
+        const Outcome other = call(one.rpc, kOther);
+        EXPECT_THAT(other.status, IsOk());
+        EXPECT_EQ(other.shown, 0);
+        EXPECT_THAT(call(one.rpc, kStranger).status,
+                    ReasonIs(reason::kPolicyDenied));
+        break;
+      }
+      case RpcAuthorization::kTicket:
+        EXPECT_THAT(call(one.rpc, kAutoscaler).status,
+                    ReasonIs(reason::kTicketUnknown));
+        break;
+    }
+  }
+  // Nobody of these did anything to it.
+  EXPECT_EQ(memory_.Find(*TokenId::Parse(id))->record.state,
+            TokenState::kIssued);
+  for (const RpcDeclaration& one : RpcTable()) {
+    if (one.authorization != RpcAuthorization::kOwner) continue;
+    SCOPED_TRACE(one.method);
+    const std::string why = ReasonOf(call(one.rpc, kOperator).status);
+    EXPECT_TRUE(why.empty() || why == reason::kTokenRevoked)
+        << "it manages all, and is told " << why;
+  }
 }
 
 TEST_F(ProvisionerApiTest, ARevocationByFilterIsPreviewedAndDone) {

@@ -365,11 +365,14 @@ TEST_F(CallFrameTest, NothingIsDoneWhileItIsKnownThatNothingCanBeRecorded) {
 
 TEST_F(CallFrameTest, AStreamEndsWithItsCredentialAndThatIsOnRecord) {
   StartServer();
+  authenticator_.Open();
   authenticator_.ExpireAt(absl::Now() + absl::Seconds(1));
   provisioners_->ShowAnEmptyCluster();
   auto stub = latchkey::v1::TokenBroker::NewStub(Connect());
   grpc::ClientContext context;
   context.AddMetadata("who", "a");
+  context.set_deadline(std::chrono::system_clock::now() +
+                       std::chrono::seconds(30));
   const auto reader = stub->WatchTokens(&context, {});
   latchkey::v1::WatchTokensResponse response;
   std::atomic<bool> ended = false;
@@ -396,6 +399,33 @@ TEST_F(CallFrameTest, AStreamEndsWithItsCredentialAndThatIsOnRecord) {
       audit_.events(),
       Contains(AllOf(::testing::Field(&AuditEvent::reason, "UNAUTHENTICATED"),
                      ::testing::Field(&AuditEvent::identity, "cn:a"))));
+}
+
+TEST_F(CallFrameTest, WhatAWatchAsksForIsOnRecord) {
+  StartServer();
+  provisioners_->ShowAnEmptyCluster();
+  auto stub = latchkey::v1::TokenBroker::NewStub(Connect());
+  latchkey::v1::WatchTokensRequest narrow;
+  narrow.mutable_filter()->set_node_name("gpu-*");
+  narrow.mutable_filter()->add_states(latchkey::v1::TOKEN_STATE_ISSUED);
+  narrow.mutable_filter()->add_states(latchkey::v1::TOKEN_STATE_SPENT);
+  (*narrow.mutable_filter()->mutable_labels())["team"] = "red";
+  narrow.mutable_filter()->mutable_expires_before()->set_seconds(1'800'000'000);
+  for (const auto& request : {latchkey::v1::WatchTokensRequest(), narrow}) {
+    grpc::ClientContext context;
+    context.AddMetadata("who", "a");
+    const auto reader = stub->WatchTokens(&context, request);
+    latchkey::v1::WatchTokensResponse response;
+    EXPECT_TRUE(reader->Read(&response));
+    context.TryCancel();
+    EXPECT_FALSE(reader->Finish().ok());
+  }
+  const auto events = audit_.events();
+  ASSERT_EQ(events.size(), 2U);
+  EXPECT_EQ(events[0].facts.at("filter"), "all");
+  EXPECT_EQ(events[1].facts.at("filter"),
+            "state=issued,spent labels=team=red node=gpu-* "
+            "expires_before=2027-01-15T08:00:00Z");
 }
 
 TEST_F(CallFrameTest, AStreamThatCannotBeRecordedTellsNothing) {
@@ -462,6 +492,7 @@ class OtherCalls final : public latchkey::v1::TokenBroker::CallbackService {
                                     latchkey::reason::kInvalidField, "cursor",
                                     {{"field", "cursor"}});
           }
+          call.audit.facts["filter"] = "all";
           watch->Admit(call.identity.name);
           return absl::OkStatus();
         },
