@@ -293,13 +293,12 @@ void TokenAdministration::RevokeEach(std::vector<StoredToken> tokens,
       revoked.more = true;
       break;
     }
-    const TokenId id = token.record.id;
-    absl::StatusOr<StoredToken> one = CutOff(std::move(token), revocation);
+    absl::StatusOr<StoredToken> one = CutOff(token, revocation);
     if (one.ok()) {
       revoked.tokens.push_back(*std::move(one));
       continue;
     }
-    revoked.failed.emplace_back(id, one.status());
+    revoked.failed.push_back({std::move(token), one.status()});
     if (IsOfTheCluster(one.status())) {
       revoked.more = true;
       break;

@@ -8,7 +8,6 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <absl/status/status.h>
@@ -57,9 +56,16 @@ struct ExtendedToken {
   absl::Status observed = {};
 };
 
+// One that is not revoked; or, if the cluster failed, perhaps is
+// (OutcomeIsUnknown in core/refusal.h).
+struct UnrevokedToken {
+  StoredToken token;  // as it was before
+  absl::Status why;
+};
+
 struct RevokedTokens {
   std::vector<StoredToken> tokens;
-  std::vector<std::pair<TokenId, absl::Status>> failed;
+  std::vector<UnrevokedToken> failed;
   // There are, or may be, more that the filter selects.
   bool more = false;
 };

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/refusal.h"
 #include "core/status_macros.h"
@@ -54,6 +55,29 @@ AuditEvent EventOfItem(const Identity& caller,
 
 void NoteStored(const StoredToken& token, AuditEvent& event) {
   NoteToken(token.record, token.uid, event);
+}
+
+// Which token is to be changed: what comes of it may stay unknown.
+void NoteAsked(const std::string& id, AuditEvent& event) {
+  if (TokenId::Parse(id).ok()) event.token_id = id;
+}
+
+// A record for each token of a revocation by filter. Those that failed too: the
+// cluster may have done what it gave no answer to.
+void NoteEachRevoked(RevokedTokens& revoked, std::vector<AuditEvent>& events) {
+  for (const StoredToken& token : revoked.tokens) {
+    AuditEvent& event = events.emplace_back();
+    event.action = "token.revoke";
+    NoteStored(token, event);
+  }
+  for (auto& [token, why] : revoked.failed) {
+    AuditEvent& event = events.emplace_back();
+    event.action = "token.revoke";
+    NoteStored(token, event);
+    // Once, since it is logged each time.
+    why = PublicStatus(why);
+    NoteRefusal(why, event);
+  }
 }
 
 }  // namespace
@@ -185,6 +209,7 @@ absl::Status TokenBrokerService::Revoke(
         administration_.RevokeAll(call.identity, *target.filter, order,
                                   [&] { return context.IsCancelled(); }));
   } else {
+    NoteAsked(target.id, call.audit);
     LATCHKEY_ASSIGN_OR_RETURN(
         StoredToken one,
         administration_.Revoke(call.identity, target.id, order));
@@ -193,11 +218,7 @@ absl::Status TokenBrokerService::Revoke(
   }
   call.audit.facts["count"] = std::to_string(revoked.tokens.size());
   if (target.filter.has_value() && !order.validate_only) {
-    for (const StoredToken& token : revoked.tokens) {
-      AuditEvent& event = call.items.emplace_back();
-      event.action = "token.revoke";
-      NoteStored(token, event);
-    }
+    NoteEachRevoked(revoked, call.items);
   }
   ToMessage(revoked, response);
   return absl::OkStatus();
@@ -211,6 +232,7 @@ grpc::ServerUnaryReactor* TokenBrokerService::ExtendToken(
         LATCHKEY_ASSIGN_OR_RETURN(const absl::Time until,
                                   FromMessage(*request));
         call.audit.facts["expire_time"] = FormatRfc3339(until);
+        NoteAsked(request->id(), call.audit);
         LATCHKEY_ASSIGN_OR_RETURN(
             const ExtendedToken extended,
             administration_.Extend(call.identity, request->id(), until));

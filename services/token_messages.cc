@@ -433,10 +433,10 @@ void ToMessage(const RevokedTokens& revoked, v1::RevokeTokenResponse& message) {
   for (const StoredToken& token : revoked.tokens) {
     ToMessage(token.record, *message.add_tokens());
   }
-  for (const auto& [id, status] : revoked.failed) {
+  for (const auto& [token, why] : revoked.failed) {
     v1::FailedItem& to = *message.add_failed();
-    to.set_id(id.text());
-    ToMessage(status, *to.mutable_error());
+    to.set_id(token.record.id.text());
+    ToMessage(why, *to.mutable_error());
   }
   message.set_more(revoked.more);
 }

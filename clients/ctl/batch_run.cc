@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "clients/broker/repeated_call.h"
+#include "clients/ctl/item_error.h"
 #include "core/refusal.h"
 #include "core/status_macros.h"
 
@@ -16,23 +17,6 @@ struct Pending {
   const BatchItem* item;
   absl::Status error;
 };
-
-// The item's error as the status of a call of its own.
-absl::Status StatusOf(const v1::ItemError& error) {
-  const auto code = static_cast<absl::StatusCode>(error.code());
-  absl::Status status =
-      error.reason().empty()
-          ? absl::Status(code, error.message())
-          : Refuse(code, error.reason(), error.message(),
-                   {error.metadata().begin(), error.metadata().end()});
-  if (status.ok()) {
-    status = absl::InternalError("the broker's answer makes no sense");
-  }
-  if (!error.has_retry_delay()) return status;
-  return WithRetryAfter(status,
-                        absl::Seconds(error.retry_delay().seconds()) +
-                            absl::Nanoseconds(error.retry_delay().nanos()));
-}
 
 absl::StatusOr<v1::BatchIssueTokensResponse> Ask(
     BrokerApi& api, const BatchId& id, const std::vector<Pending>& pending) {

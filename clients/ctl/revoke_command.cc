@@ -1,7 +1,8 @@
 #include "clients/ctl/revoke_command.h"
 
+#include <algorithm>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -9,6 +10,7 @@
 
 #include "clients/ctl/cures.h"
 #include "clients/ctl/filter_flags.h"
+#include "clients/ctl/item_error.h"
 #include "clients/ctl/output_flag.h"
 #include "clients/ctl/token_text.h"
 #include "core/refusal.h"
@@ -89,11 +91,23 @@ absl::StatusOr<bool> Agreed(const CommandContext& context, BrokerApi& api,
 void ReportFailures(const CommandContext& context,
                     const v1::RevokeTokenResponse& response) {
   for (const v1::FailedItem& item : response.failed()) {
+    const absl::Status why = StatusOf(item.error());
     context.err << fmt::format(
-        "token {} is not revoked\n{}", Visible(item.id()),
-        ErrorText(Refuse(static_cast<absl::StatusCode>(item.error().code()),
-                         item.error().reason(), item.error().message())));
+        "token {} {}\n{}", Visible(item.id()),
+        OutcomeIsUnknown(why) ? "may or may not be revoked" : "is not revoked",
+        ErrorText(why));
   }
+}
+
+// Of a run that revoked none: refused only if the broker tried all of them, and
+// refused each.
+int ExitCodeOfAll(const std::map<std::string, absl::Status>& failed,
+                  bool more) {
+  const bool refused =
+      !more && std::ranges::all_of(failed, [](const auto& one) {
+        return ExitCodeOf(one.second) == kRefused;
+      });
+  return refused ? kRefused : kFailedForNow;
 }
 
 // Until no more are left, or a call revokes none.
@@ -101,7 +115,7 @@ absl::StatusOr<int> RevokeAll(const CommandContext& context, BrokerApi& api,
                               const v1::RevokeTokenRequest& request,
                               const std::string& output) {
   int revoked = 0;
-  std::set<std::string> failed;
+  std::map<std::string, absl::Status> failed;
   bool more = true;
   for (bool progress = true; more && progress;) {
     absl::StatusOr<v1::RevokeTokenResponse> response = api.RevokeToken(request);
@@ -113,7 +127,9 @@ absl::StatusOr<int> RevokeAll(const CommandContext& context, BrokerApi& api,
     Print(context, output, *response);
     LATCHKEY_RETURN_IF_ERROR(context.Flush());
     ReportFailures(context, *response);
-    for (const auto& item : response->failed()) failed.insert(item.id());
+    for (const auto& item : response->failed()) {
+      failed.insert_or_assign(item.id(), StatusOf(item.error()));
+    }
     for (const v1::Token& token : response->tokens()) failed.erase(token.id());
     revoked += response->tokens_size();
     more = response->more();
@@ -123,7 +139,7 @@ absl::StatusOr<int> RevokeAll(const CommandContext& context, BrokerApi& api,
   context.err << fmt::format("{} revoked{}\n", revoked,
                              whole ? "" : "; run it again for the others");
   if (whole) return kDone;
-  return revoked > 0 ? kPartlyDone : kRefused;
+  return revoked > 0 ? kPartlyDone : ExitCodeOfAll(failed, more);
 }
 
 absl::StatusOr<int> Revoke(const CommandContext& context,

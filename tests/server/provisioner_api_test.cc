@@ -582,6 +582,43 @@ TEST_F(ProvisionerApiTest, AnItemThatFailsIsLoggedOnce) {
   EXPECT_EQ(lines, 1U) << log;
 }
 
+TEST_F(ProvisionerApiTest, ARevocationThatFailsIsRecordedWithItsToken) {
+  const std::string id = Issue(kAutoscaler, "worker-1");
+  const auto lose = [this] {
+    for (int i = 0; i < 3; ++i) {
+      store_.LoseNextWrite(FlakyTokenStore::Loses::kRequest);
+    }
+  };
+  v1::RevokeTokenRequest request;
+  request.mutable_filter()->set_node_name("worker-*");
+  request.set_reason("a bad image");
+  lose();
+  const auto by_filter =
+      Call(kAutoscaler, &v1::TokenBroker::Stub::RevokeToken, request);
+  ASSERT_THAT(by_filter, IsOk());
+  ASSERT_EQ(by_filter->failed_size(), 1);
+  EXPECT_EQ(by_filter->failed(0).error().reason(), "CLUSTER_UNAVAILABLE");
+  std::vector<AuditEvent> events = audit_.events();
+  ASSERT_GE(events.size(), 2U);
+  const AuditEvent& failed = events[events.size() - 2];
+  EXPECT_EQ(failed.action, "token.revoke");
+  EXPECT_EQ(failed.verdict, AuditVerdict::kFailed);
+  EXPECT_EQ(failed.reason, "CLUSTER_UNAVAILABLE");
+  EXPECT_EQ(failed.identity, kAutoscaler);
+  EXPECT_EQ(failed.token_id, id);
+  EXPECT_FALSE(failed.token_uid.empty());
+  EXPECT_EQ(failed.facts.at("node"), "worker-1");
+  EXPECT_EQ(events.back().facts.at("count"), "0");
+
+  request.set_id(id);
+  lose();
+  EXPECT_THAT(Call(kAutoscaler, &v1::TokenBroker::Stub::RevokeToken, request),
+              ReasonIs("CLUSTER_UNAVAILABLE"));
+  events = audit_.events();
+  EXPECT_EQ(events.back().action, "RevokeToken");
+  EXPECT_EQ(events.back().token_id, id);
+}
+
 TEST_F(ProvisionerApiTest, AClientThatHangsUpEndsItsRevocation) {
   for (int i = 0; i < 20; ++i) Issue(kAutoscaler, fmt::format("worker-{}", i));
   v1::RevokeTokenRequest request;

@@ -498,8 +498,8 @@ TEST_F(TokenAdministrationTest, WhatIsSpentMeanwhileKeepsNoneOfTheOthers) {
   ASSERT_THAT(revoked, IsOk());
   EXPECT_THAT(revoked->tokens, SizeIs(2));
   ASSERT_THAT(revoked->failed, SizeIs(1));
-  EXPECT_EQ(revoked->failed[0].first, Id("aaaaab"));
-  EXPECT_THAT(revoked->failed[0].second, ReasonIs(reason::kTokenSpent));
+  EXPECT_EQ(revoked->failed[0].token.record.id, Id("aaaaab"));
+  EXPECT_THAT(revoked->failed[0].why, ReasonIs(reason::kTokenSpent));
 }
 
 TEST_F(TokenAdministrationTest, ACallerThatGivesUpGetsNoMoreRevoked) {

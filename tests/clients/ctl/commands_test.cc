@@ -365,6 +365,23 @@ TEST_F(CommandsTest, RevokeByFilterComesBackToWhatFailed) {
   EXPECT_THAT(result.err, HasSubstr("3 revoked\n"));
 }
 
+TEST_F(CommandsTest, RevokeByFilterMayBeTriedAgainIfTheClusterWasAway) {
+  broker_->AddToken("aaaaaa", "worker-1");
+  broker_->fails_once = "aaaaaa";
+  const std::vector<std::string> arguments = {"revoke",   "--node", "worker-*",
+                                              "--reason", "x",      "--yes"};
+  const CtlResult away = Run(arguments);
+  EXPECT_EQ(away.exit_code, 1) << "nobody refused anything";
+  EXPECT_THAT(away.err, AllOf(HasSubstr("token aaaaaa may or may not be"),
+                              HasSubstr("what to do")));
+  EXPECT_EQ(Run(arguments).exit_code, 0);
+
+  broker_->AddToken("bbbbbb", "worker-2", v1::TOKEN_STATE_SPENT);
+  const CtlResult refused = Run(arguments);
+  EXPECT_EQ(refused.exit_code, 3);
+  EXPECT_THAT(refused.err, HasSubstr("token bbbbbb is not revoked"));
+}
+
 TEST_F(CommandsTest, RevokeByFilterWantsAYes) {
   broker_->AddToken("aaaaaa", "worker-1");
   EXPECT_EQ(Run({"revoke", "--node", "w*", "--reason", "x"}).exit_code, 2);
