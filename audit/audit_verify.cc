@@ -21,9 +21,19 @@ struct Place {
   size_t line = 0;
 };
 
+absl::Status At(const Place& place, absl::StatusCode code,
+                std::string_view what) {
+  return {code, fmt::format("{}:{}: {}", place.file, place.line, what)};
+}
+
+// The file is not as it was written.
+absl::Status Damage(const Place& place, std::string_view what) {
+  return At(place, absl::StatusCode::kDataLoss, what);
+}
+
+// The file is whole, and says what must not happen.
 absl::Status Violation(const Place& place, std::string_view what) {
-  return absl::DataLossError(
-      fmt::format("{}:{}: {}", place.file, place.line, what));
+  return At(place, absl::StatusCode::kFailedPrecondition, what);
 }
 
 // One file, a record ahead.
@@ -38,18 +48,17 @@ class Reader {
     std::string line;
     if (!std::getline(stream_, line)) return absl::OkStatus();
     ++place_.line;
-    if (stream_.eof()) return Violation(place_, "the line is torn");
+    if (stream_.eof()) return Damage(place_, "the line is torn");
     absl::StatusOr<AuditRecord> next = ParseAuditLine(line);
     if (!next.ok()) {
-      return Violation(place_, std::string(next.status().message()));
+      return Damage(place_, std::string(next.status().message()));
     }
     if (place_.line == 1) {
       before_ = {.sequence = next->sequence - 1, .hash = next->prev};
       head_ = before_;
     }
     if (next->sequence != head_.sequence + 1 || next->prev != head_.hash) {
-      return Violation(place_,
-                       "records are missing before it, or out of order");
+      return Damage(place_, "records are missing before it, or out of order");
     }
     head_ = {.sequence = next->sequence, .hash = next->hash};
     record_ = *std::move(next);
@@ -270,7 +279,8 @@ class Merge {
       LATCHKEY_RETURN_IF_ERROR(reader.Advance());
       if (!reader.record().has_value()) continue;  // an empty file
       if (!first_records.insert(reader.record()->hash).second) {
-        return Violation(reader.place(), "this file was given twice");
+        return At(reader.place(), absl::StatusCode::kAlreadyExists,
+                  "this file was given twice");
       }
       waiting_.push_back(&reader);
     }
@@ -321,8 +331,8 @@ class Merge {
     waiting_ = std::move(still);
     if (!open_.empty() || waiting_.empty()) return absl::OkStatus();
     if (!options_.allow_missing_start) {
-      return Violation(waiting_.front()->place(),
-                       "the records before it are not here");
+      return At(waiting_.front()->place(), absl::StatusCode::kNotFound,
+                "the records before it are not here");
     }
     open_ = std::exchange(waiting_, {});
     for (Reader* reader : open_) reader->set_chain(++chains_);

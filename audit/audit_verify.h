@@ -46,11 +46,13 @@ struct AuditSummary {
 };
 
 // Reads all files of all replicas, in any order; the files of one chain follow
-// each other by their hashes. kDataLoss with "FILE:LINE: what" of the first
-// violation:
+// each other by their hashes. With "FILE:LINE: what" of the first violation:
+// kDataLoss:
 //   a line that is no record, or whose hash does not fit it;
-//   a record that does not follow the one before, or a chain whose beginning is
-//   not there; a torn last line; one file twice;
+//   a record that does not follow the one before; a torn last line;
+// kNotFound: a chain whose beginning is not there;
+// kAlreadyExists: one file twice;
+// kFailedPrecondition:
 //   csr.approve of a CSR, (a) without the token.reserve before it; (b) if
 //   another CSR of the same token (id and UID) is approved too, and neither has
 //   a token.release that may have come before the approval of the other; (c)

@@ -6,6 +6,7 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "audit/audit_verify.h"
+#include "clients/ctl/cures.h"
 #include "core/text_time.h"
 
 namespace latchkey {
@@ -23,6 +25,28 @@ struct AuditFlags {
   bool allow_missing_start = false;
   std::string clock_skew = "5s";
 };
+
+// By the codes of VerifyAudit().
+std::string_view CureOfVerdict(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kNotFound:
+      return "name the files of all replicas together, older ones too; if "
+             "those were thrown away, --allow-missing-start proves the others";
+    case absl::StatusCode::kAlreadyExists:
+      return "name each file once";
+    case absl::StatusCode::kFailedPrecondition:
+      return "if the replicas' clocks were further apart than --clock-skew, "
+             "say how far. If not, what was never to happen has happened: keep "
+             "the files, look at the CSRs and the token that these lines name "
+             "(latchkeyctl explain), and take their machines out of the "
+             "cluster";
+    default:
+      return "if the file was copied while a broker wrote it, copy it again. "
+             "If not, somebody altered it: keep it, compare it with a copy, "
+             "and find out who can write there; docs/audit.md says what a "
+             "chain proves";
+  }
+}
 
 // Proves what the flags name.
 absl::StatusOr<int> Verify(const AuditFlags& flags, std::ostream& out) {
@@ -38,9 +62,11 @@ absl::StatusOr<int> Verify(const AuditFlags& flags, std::ostream& out) {
     // A folder opens, and then cannot be read.
     if (!*streams.back() || streams.back()->peek() == EOF) {
       if (!streams.back()->eof()) {
-        return absl::UnavailableError(
-            fmt::format("{}: cannot read: {}", file,
-                        std::generic_category().message(errno)));
+        return WithCure(absl::UnavailableError(fmt::format(
+                            "{}: cannot read: {}", file,
+                            std::generic_category().message(errno))),
+                        "name files that are there and that you may read; "
+                        "audit.file in broker.yaml says where a broker writes");
       }
       streams.back()->clear();
     }
@@ -50,8 +76,10 @@ absl::StatusOr<int> Verify(const AuditFlags& flags, std::ostream& out) {
       sources,
       {.allow_missing_start = flags.allow_missing_start, .clock_skew = *skew});
   if (!summary.ok()) {
-    return absl::PermissionDeniedError("NOT PROVEN: " +
-                                       std::string(summary.status().message()));
+    return WithCure(
+        absl::PermissionDeniedError("NOT PROVEN: " +
+                                    std::string(summary.status().message())),
+        CureOfVerdict(summary.status().code()));
   }
   out << fmt::format(
       "proven: {} records; {} CSRs of {} tokens approved, at most one "

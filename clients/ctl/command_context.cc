@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "clients/ctl/cures.h"
 #include "clients/files/read_file.h"
 #include "core/config_reader.h"
 #include "core/status_macros.h"
@@ -37,7 +38,9 @@ absl::StatusOr<std::shared_ptr<BrokerApi>> CommandContext::Connect(
 
 absl::Status CommandContext::Flush() const {
   if (out.flush()) return absl::OkStatus();
-  return absl::InternalError("cannot write to standard output");
+  return WithCure(absl::InternalError("cannot write to standard output"),
+                  "see whether its disk is full, or whoever reads it gone; "
+                  "what was done stays done");
 }
 
 }  // namespace latchkey

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include <absl/strings/cord.h>
 #include <fmt/format.h>
 
 #include "clients/ctl/command_context.h"
@@ -48,6 +49,8 @@ constexpr std::array kCures = {
          "end a watch that nobody reads, or wait: the broker serves only so "
          "many at a time"},
     Cure{"INTERNAL", "see the broker's log"},
+    Cure{"CALLER_GONE",
+         "run it again; if it lasts, --timeout gives the broker more time"},
     Cure{"PAGE_EXPIRED", "run it again: the listing took too long"},
     Cure{"TOKEN_UNKNOWN",
          "check the id with latchkeyctl list: the token is not there any more, "
@@ -78,6 +81,8 @@ bool IsPassing(const absl::Status& status) {
   }
 }
 
+// Of an error without a reason: found on this side, or by whatever stands
+// between us and the broker.
 std::string_view CureOfCode(absl::StatusCode code) {
   switch (code) {
     case absl::StatusCode::kUnavailable:
@@ -85,13 +90,28 @@ std::string_view CureOfCode(absl::StatusCode code) {
       return "is the broker running, is the endpoint right, and do both sides "
              "trust each other's certificate authority?";
     case absl::StatusCode::kInvalidArgument:
-      return "latchkeyctl COMMAND --help explains the arguments";
+      return "correct the arguments or the file that is named: latchkeyctl "
+             "COMMAND --help explains the arguments, docs/latchkeyctl.md the "
+             "files";
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
+      return "check the identity and the endpoint of this context: this is no "
+             "answer of a broker's policy, which would have a reason";
+    case absl::StatusCode::kNotFound:
     case absl::StatusCode::kUnimplemented:
-      return "the broker does not know this call: update it";
+      return "check the endpoint: this is no broker, or one that does not know "
+             "this call: update it";
+    case absl::StatusCode::kResourceExhausted:
+      return "run it again in a moment; if it lasts, ask for less at once";
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kCancelled:
+      return "run it again";
     default:
-      return "";
+      return "run it again; if it lasts, see the broker's log";
   }
 }
+
+constexpr absl::string_view kCureUrl = "latchkey.dev/cure";
 
 // A mistake of the arguments or the configuration, found on this side: its
 // lines are ours.
@@ -119,6 +139,11 @@ std::string_view CureOf(std::string_view reason) {
   return cure == kCures.end() ? std::string_view() : cure->text;
 }
 
+absl::Status WithCure(absl::Status status, std::string_view cure) {
+  status.SetPayload(kCureUrl, absl::Cord(std::string(cure)));
+  return status;
+}
+
 int ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return kDone;
   if (IsOurs(status)) return kBadUsage;
@@ -128,17 +153,20 @@ int ExitCodeOf(const absl::Status& status) {
 std::string ErrorText(const absl::Status& status) {
   std::string text = fmt::format("latchkeyctl: {}\n", MessageOf(status));
   const std::string reason = ReasonOf(status);
-  std::string_view cure =
-      reason.empty() ? CureOfCode(status.code()) : CureOf(reason);
-  if (!reason.empty()) {
+  std::string_view cure;
+  if (reason.empty()) {
+    cure = CureOfCode(status.code());
+  } else {
     text += fmt::format("reason: {}\n", Visible(reason));
     for (const auto& [key, value] : MetadataOf(status)) {
       text += fmt::format("  {}: {}\n", Visible(key), Visible(value));
     }
+    cure = CureOf(reason);
     if (cure.empty()) cure = "docs/errors.md explains the reason";
   }
-  if (!cure.empty()) text += fmt::format("what to do: {}\n", cure);
-  return text;
+  const auto own = status.GetPayload(kCureUrl);
+  return text + fmt::format("what to do: {}\n",
+                            own.has_value() ? std::string(*own) : cure);
 }
 
 }  // namespace latchkey

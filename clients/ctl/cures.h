@@ -1,4 +1,5 @@
-// What to do about an error: every refusal's reason has a cure.
+// What to do about an error: each has a cure, by its reason, by its code, or
+// of its own.
 
 #ifndef LATCHKEY_CLIENTS_CTL_CURES_H_
 #define LATCHKEY_CLIENTS_CTL_CURES_H_
@@ -13,6 +14,9 @@ namespace latchkey {
 // What whoever gets this reason of docs/errors.md from an RPC of TokenBroker
 // should do; empty for a reason that is not in the table.
 std::string_view CureOf(std::string_view reason);
+
+// The same error with a cure of its own, for what its code does not tell.
+absl::Status WithCure(absl::Status status, std::string_view cure);
 
 // The exit code for an error (command_context.h).
 int ExitCodeOf(const absl::Status& status);

@@ -15,6 +15,7 @@
 #include <absl/time/clock.h>
 #include <fmt/format.h>
 
+#include "clients/ctl/cures.h"
 #include "clients/doctor/access_checks.h"
 #include "clients/doctor/doctor.h"
 #include "clients/doctor/report.h"
@@ -255,7 +256,11 @@ void AddDoctorCommand(CLI::App& app, CommandContext& context) {
       auto code = Run(*flags, context.out);
       // Nothing was looked at: what was typed has to be mended.
       if (!code.ok()) {
-        return absl::InvalidArgumentError(std::string(code.status().message()));
+        return WithCure(
+            absl::InvalidArgumentError(std::string(code.status().message())),
+            "name a kubeconfig with --kubeconfig or $KUBECONFIG, and with "
+            "--config a broker.yaml that latchkeyd --check takes; "
+            "docs/doctor.md explains both");
       }
       return code;
     };

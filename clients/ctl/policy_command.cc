@@ -8,6 +8,7 @@
 #include <absl/status/statusor.h>
 #include <fmt/format.h>
 
+#include "clients/ctl/cures.h"
 #include "clients/files/read_file.h"
 #include "core/config_reader.h"
 #include "core/status_macros.h"
@@ -42,8 +43,10 @@ absl::Status RunTests(const std::string& path, std::ostream& out) {
                   file.tests.size(), failed);
   out << summary << "\n";
   if (failed == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      fmt::format("{}: {}; such a policy is not used", path, summary));
+  return WithCure(absl::InvalidArgumentError(fmt::format(
+                      "{}: {}; such a policy is not used", path, summary)),
+                  "correct the rules, or what the self-tests expect of them: "
+                  "docs/policy.md explains both");
 }
 
 }  // namespace

@@ -71,10 +71,19 @@ absl::StatusOr<AuditSummary> Verify(const std::vector<Log>& logs,
   return VerifyAudit(sources, options);
 }
 
+auto Fails(absl::StatusCode code, const std::string& place,
+           const std::string& what) {
+  return StatusIs(code, ::testing::AllOf(::testing::StartsWith(place + ": "),
+                                         HasSubstr(what)));
+}
 auto Violates(const std::string& place, const std::string& what) {
-  return StatusIs(
-      absl::StatusCode::kDataLoss,
-      ::testing::AllOf(::testing::StartsWith(place + ": "), HasSubstr(what)));
+  return Fails(absl::StatusCode::kFailedPrecondition, place, what);
+}
+auto Damaged(const std::string& place, const std::string& what) {
+  return Fails(absl::StatusCode::kDataLoss, place, what);
+}
+auto LacksItsStart(const std::string& place) {
+  return Fails(absl::StatusCode::kNotFound, place, "not here");
 }
 
 TEST(AuditVerifyTest, ProvesAnHonestLog) {
@@ -96,32 +105,32 @@ TEST(AuditVerifyTest, FindsWhatWasDoneToTheFile) {
     Log log = honest;
     auto& line = log.lines()[3];
     line.replace(line.find("allowed"), 7, "denied");
-    EXPECT_THAT(Verify({log}), Violates("a.log:4", "altered"));
+    EXPECT_THAT(Verify({log}), Damaged("a.log:4", "altered"));
   }
   {
     Log log = honest;
     std::swap(log.lines()[4], log.lines()[5]);
-    EXPECT_THAT(Verify({log}), Violates("a.log:5", "out of order"));
+    EXPECT_THAT(Verify({log}), Damaged("a.log:5", "out of order"));
   }
   {
     Log log = honest;
     log.lines().erase(log.lines().begin() + 6);
-    EXPECT_THAT(Verify({log}), Violates("a.log:7", "missing"));
+    EXPECT_THAT(Verify({log}), Damaged("a.log:7", "missing"));
   }
   {
     Log log = honest;
     log.lines().insert(log.lines().begin() + 2, log.lines()[1]);
-    EXPECT_THAT(Verify({log}), Violates("a.log:3", "out of order"));
+    EXPECT_THAT(Verify({log}), Damaged("a.log:3", "out of order"));
   }
   {
     Log log = honest;
     log.lines().erase(log.lines().begin());
-    EXPECT_THAT(Verify({log}), Violates("a.log:1", "not here"));
+    EXPECT_THAT(Verify({log}), LacksItsStart("a.log:1"));
   }
   {
     Log log = honest;
     log.lines()[2] = "";
-    EXPECT_THAT(Verify({log}), Violates("a.log:3", "not an audit record"));
+    EXPECT_THAT(Verify({log}), Damaged("a.log:3", "not an audit record"));
   }
 }
 
@@ -131,14 +140,14 @@ TEST(AuditVerifyTest, FindsARecordOfAnotherChain) {
   log.Join(0, "csr-1").Join(1, "csr-1");
   other.Join(0, "csr-2").Join(1, "csr-1");
   log.lines().back() = other.lines().back();
-  EXPECT_THAT(Verify({log}), Violates("a.log:4", "out of order"));
+  EXPECT_THAT(Verify({log}), Damaged("a.log:4", "out of order"));
 }
 
 TEST(AuditVerifyTest, FindsATornEnd) {
   Log log("a.log");
   log.Join(0, "csr-1");
   std::istringstream stream(log.Text().substr(0, log.Text().size() - 1));
-  EXPECT_THAT(VerifyAudit({{"a.log", &stream}}), Violates("a.log:2", "torn"));
+  EXPECT_THAT(VerifyAudit({{"a.log", &stream}}), Damaged("a.log:2", "torn"));
 }
 
 TEST(AuditVerifyTest, SaysWhereEachChainEnds) {
@@ -159,12 +168,13 @@ TEST(AuditVerifyTest, FollowsAChainFromFileToFile) {
   // The clock was set back meanwhile.
   second.Add(-60, "token.release", "csr-1").Join(-59, "csr-2");
   EXPECT_THAT(Verify({second, first}), IsOk());
-  EXPECT_THAT(Verify({second}), Violates("a.log:1", "not here"));
+  EXPECT_THAT(Verify({second}), LacksItsStart("a.log:1"));
   EXPECT_THAT(Verify({second}, {.allow_missing_start = true}), IsOk());
-  EXPECT_THAT(Verify({first, first}), Violates("a.log.1:1", "twice"));
+  EXPECT_THAT(Verify({first, first}),
+              Fails(absl::StatusCode::kAlreadyExists, "a.log.1:1", "twice"));
   Log forked = first.Rotated("b.log");
   forked.Add(1, "csr.deny", "csr-9");
-  EXPECT_THAT(Verify({first, second, forked}), Violates("b.log:1", "not here"));
+  EXPECT_THAT(Verify({first, second, forked}), LacksItsStart("b.log:1"));
 }
 
 TEST(AuditVerifyTest, TwoApprovalsOfOneTokenAreFound) {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "audit/audit_record.h"
 #include "core/refusal.h"
 #include "tests/clients/ctl/ctl_test.h"
 #include "tests/clients/ctl/hostile_text.h"
@@ -485,6 +486,45 @@ TEST_F(CommandsTest, WatchTellsAPersonEachEventOnALine) {
   EXPECT_THAT(result.out,
               AllOf(StartsWith("SEEN"), HasSubstr("refused"),
                     HasSubstr("SCOPE_PUBLIC_KEY"), HasSubstr("revoked")));
+}
+
+// --- audit
+
+TEST_F(CommandsTest, AuditVerifySaysWhatToDoAboutWhatIsNotProven) {
+  const CtlResult missing = Run({"audit", "verify", dir_.File("none")});
+  EXPECT_EQ(missing.exit_code, 1);
+  EXPECT_THAT(missing.err, AllOf(HasSubstr("what to do: name files"),
+                                 Not(HasSubstr("endpoint"))));
+
+  latchkey::AuditHead head;
+  latchkey::AuditEvent event;
+  event.action = "GetToken";
+  const std::string first =
+      latchkey::EncodeAuditLine(event, clock_.Now(), head) + "\n";
+  event.action = "csr.approve";
+  event.token_id = "abc123";
+  event.facts["csr_uid"] = "csr-1";
+  const std::string second =
+      latchkey::EncodeAuditLine(event, clock_.Now(), head) + "\n";
+  struct Case {
+    const char* text;
+    std::string file;
+    const char* cure;
+  };
+  for (const auto& [name, file, cure] :
+       {Case{"damaged", "x\n", "somebody altered it"},
+        Case{"without its beginning", second, "--allow-missing-start"},
+        Case{"a violation", first + second, "never to happen"}}) {
+    const CtlResult result =
+        Run({"audit", "verify", dir_.Write("audit.log", file)});
+    EXPECT_EQ(result.exit_code, 3) << name;
+    EXPECT_THAT(result.err, AllOf(HasSubstr("NOT PROVEN: "),
+                                  HasSubstr("\nwhat to do: "), HasSubstr(cure)))
+        << name;
+  }
+  const std::string whole = dir_.Write("audit.log", first);
+  EXPECT_THAT(Run({"audit", "verify", whole, whole}).err,
+              HasSubstr("what to do: name each file once"));
 }
 
 TEST_F(CommandsTest, VersionSaysWhichItIs) {

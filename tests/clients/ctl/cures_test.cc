@@ -16,6 +16,11 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+// A line of its own, which says something.
+auto EndsWithACure() {
+  return ::testing::ContainsRegex("\nwhat to do: [^\n]{8,}\n$");
+}
+
 // What only a machine's calls and CSRs are refused for.
 bool IsOfMachines(const std::string& reason) {
   static const std::set<std::string> kOthers = {"TOKEN_NOT_CLAIMED",
@@ -34,6 +39,9 @@ TEST(CuresTest, EveryReasonThatAProvisionerCanGetHasACure) {
     const std::string reason = (*it)[1];
     ++reasons;
     EXPECT_EQ(CureOf(reason).empty(), IsOfMachines(reason)) << reason;
+    EXPECT_THAT(
+        ErrorText(Refuse(absl::StatusCode::kPermissionDenied, reason, "x")),
+        EndsWithACure());
   }
   EXPECT_GT(reasons, 20);
 }
@@ -52,6 +60,25 @@ TEST(CuresTest, AnErrorEndsWithWhatToDo) {
   EXPECT_THAT(ErrorText(absl::InvalidArgumentError("a.yaml:1: x\na.yaml:2: y")),
               AllOf(HasSubstr("x\na.yaml:2: y\n"), HasSubstr("--help")))
       << "mistakes of a file are a line each";
+}
+
+TEST(CuresTest, AnErrorOfAnyCodeEndsWithWhatToDo) {
+  for (int code = 1; code <= 16; ++code) {
+    EXPECT_THAT(
+        ErrorText(absl::Status(static_cast<absl::StatusCode>(code), "x")),
+        EndsWithACure())
+        << code;
+  }
+  EXPECT_THAT(ErrorText(absl::Status(static_cast<absl::StatusCode>(99), "x")),
+              EndsWithACure());
+}
+
+TEST(CuresTest, AnErrorMayHaveACureOfItsOwn) {
+  const absl::Status error =
+      WithCure(absl::UnavailableError("f: cannot read"), "name another file");
+  EXPECT_EQ(ErrorText(error),
+            "latchkeyctl: f: cannot read\nwhat to do: name another file\n");
+  EXPECT_EQ(ExitCodeOf(error), 1);
 }
 
 TEST(CuresTest, TheExitCodeSaysWhetherToTryAgain) {
