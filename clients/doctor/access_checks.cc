@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -36,8 +37,9 @@ void AddGrants(const ClusterBindings& all, const ReviewedUser& who,
   std::vector<std::string> lines;
   for (const AccessQuestion& question : questions) {
     for (const Grant& grant : GrantsOf(all, who, question)) {
-      if (!seen.insert(grant.binding->metadata().name()).second) continue;
-      lines.push_back(Describe(grant));
+      std::string line = Describe(grant);
+      if (!seen.insert(line).second) continue;
+      lines.push_back(std::move(line));
       finding.commands.push_back(CommandToRevoke(grant));
     }
   }
@@ -46,9 +48,20 @@ void AddGrants(const ClusterBindings& all, const ReviewedUser& who,
   }
   if (lines.empty()) {
     finding.advice =
-        "no ClusterRoleBinding does it: look at the API server's other "
+        "no binding that can be seen does it: look at the API server's other "
         "authorizers (--authorization-mode, webhooks)";
   }
+}
+
+// "get secrets in kube-system, create pods in kube-system".
+std::string TextOf(const std::vector<AccessQuestion>& questions) {
+  std::vector<std::string> texts;
+  for (const AccessQuestion& question : questions) {
+    texts.push_back(question.Text());
+    // Includes all that follow.
+    if (question.verb == "*") break;
+  }
+  return fmt::format("{}", fmt::join(texts, ", "));
 }
 
 std::vector<std::string> MissingOf(const std::vector<Answered>& needed) {
@@ -174,6 +187,44 @@ std::span<const AccessQuestion> WhatTheBrokerMayNot() {
   return kTooMuch;
 }
 
+std::span<const AccessQuestion> WhatTokensMayNot() {
+  constexpr std::string_view kRbac = "rbac.authorization.k8s.io";
+  static const std::array<AccessQuestion, 12> too_much = {{
+      {.verb = "*", .group = "*", .resource = "*"},
+      {.verb = "get",
+       .group = "",
+       .resource = "secrets",
+       .name_space = kTokenNamespace},
+      {.verb = "list",
+       .group = "",
+       .resource = "secrets",
+       .name_space = kTokenNamespace},
+      {.verb = "create",
+       .group = "",
+       .resource = "pods",
+       .name_space = kTokenNamespace},
+      {.verb = "create",
+       .group = "",
+       .resource = "serviceaccounts",
+       .subresource = "token",
+       .name_space = kTokenNamespace},
+      {.verb = "update",
+       .group = kCsrGroup,
+       .resource = kCsrs,
+       .subresource = "approval"},
+      {.verb = "approve",
+       .group = kCsrGroup,
+       .resource = "signers",
+       .name = kKubeletSigner},
+      {.verb = "impersonate", .group = "", .resource = "users"},
+      {.verb = "impersonate", .group = "", .resource = "groups"},
+      {.verb = "impersonate", .group = "", .resource = "serviceaccounts"},
+      {.verb = "escalate", .group = kRbac, .resource = "clusterroles"},
+      {.verb = "bind", .group = kRbac, .resource = "clusterroles"},
+  }};
+  return too_much;
+}
+
 ReviewedUser UserOfToken(const std::vector<std::string>& groups) {
   ReviewedUser user{.name = "system:bootstrap:doctor",
                     .groups = {"system:bootstrappers"}};
@@ -249,6 +300,49 @@ Finding JudgeTokenGroup(const std::string& group,
                                    "--clusterrole=system:node-bootstrapper "
                                    "--group={}",
                                    name, ShellWord(group))}};
+}
+
+Finding JudgeTokenExcess(const std::vector<GroupExcess>& groups,
+                         const std::vector<AccessQuestion>& together,
+                         const absl::StatusOr<ClusterBindings>& bindings) {
+  Finding finding{.id = "token-group-excess"};
+  ReviewedUser allowed = UserOfToken({});
+  allowed.groups.clear();
+  std::vector<std::string> names;
+  std::vector<AccessQuestion> questions = together;
+  bool ours = false;
+  for (const GroupExcess& one : groups) {
+    names.push_back(Shown(one.group));
+    if (one.allowed.empty()) continue;
+    ours = ours || one.ours;
+    allowed.groups.push_back(one.group);
+    questions.insert(questions.end(), one.allowed.begin(), one.allowed.end());
+    finding.evidence.push_back(
+        fmt::format("Group {} may {}", Shown(one.group), TextOf(one.allowed)));
+  }
+  if (questions.empty()) {
+    finding.message = fmt::format(
+        "whoever has a bootstrap token may not read Secrets, run pods, approve "
+        "requests or become somebody else; looked at: {}",
+        fmt::join(FirstOf(names), ", "));
+    return finding;
+  }
+  // Whose it is cannot be told: then it may be ours.
+  const bool nobody_alone = allowed.groups.empty();
+  finding.severity =
+      ours || nobody_alone ? Severity::kError : Severity::kWarning;
+  finding.message = "whoever has a bootstrap token may do far more than join";
+  if (nobody_alone) {
+    finding.evidence.push_back(
+        fmt::format("who is in all groups may {}", TextOf(together)));
+  }
+  finding.evidence = FirstOf(finding.evidence);
+  if (bindings.ok()) {
+    AddGrants(*bindings, allowed, questions, finding);
+  } else {
+    SayNoBindings(bindings.status(), finding);
+  }
+  return finding;
 }
 
 Findings JudgeBroker(const ReviewedUser& broker,

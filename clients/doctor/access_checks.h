@@ -34,6 +34,10 @@ extern const AccessQuestion kReviewsTokens;
 // What no broker needs, and an intruder would like most.
 std::span<const AccessQuestion> WhatTheBrokerMayNot();
 
+// What no bootstrap token needs, and a thief of one would like most: asked of
+// the whole cluster or, where a namespace is what it is about, of kube-system.
+std::span<const AccessQuestion> WhatTokensMayNot();
+
 struct Answered {
   AccessQuestion question;
   AccessAnswer answer;
@@ -61,6 +65,20 @@ Finding JudgeAutoApproval(const std::vector<GroupAnswer>& groups,
 Finding JudgeTokenGroup(const std::string& group,
                         const std::vector<Answered>& needed,
                         const absl::StatusOr<ClusterBindings>& bindings);
+
+// Of one group, what its members may do of WhatTokensMayNot().
+struct GroupExcess {
+  std::string group;
+  // Latchkey's tokens are in it.
+  bool ours = false;
+  std::vector<AccessQuestion> allowed = {};
+};
+
+// "token-group-excess": an error if Latchkey's own tokens have it. `together`
+// is what a user in all the groups may do.
+Finding JudgeTokenExcess(const std::vector<GroupExcess>& groups,
+                         const std::vector<AccessQuestion>& together,
+                         const absl::StatusOr<ClusterBindings>& bindings);
 
 // "broker-rights", "broker-rights-missing", "broker-rights-excess".
 Findings JudgeBroker(const ReviewedUser& broker,

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "clients/doctor/shown_text.h"
+#include "clients/kubernetes/token_secret_keys.h"
 #include "clients/log/event_log.h"
 #include "core/status_macros.h"
 
@@ -21,11 +22,19 @@ using Words = google::protobuf::RepeatedPtrField<std::string>;
 
 constexpr int64_t kPage = 500;
 
+constexpr Resource kRoles = {"rbac.authorization.k8s.io/v1", "Role", "roles",
+                             true};
+constexpr Resource kRoleBindings = {"rbac.authorization.k8s.io/v1",
+                                    "RoleBinding", "rolebindings", true};
+
 template <typename List, typename Object>
-absl::Status ReadAll(KubernetesClient& client, std::vector<Object>& all) {
+absl::Status ReadAll(KubernetesClient& client, const Resource& resource,
+                     std::vector<Object>& all) {
   ListQuery query{.limit = kPage};
+  if (resource.namespaced) query.name_space = std::string(kTokenNamespace);
   do {
-    LATCHKEY_ASSIGN_OR_RETURN(List page, client.List<List>(query));
+    List page;
+    LATCHKEY_RETURN_IF_ERROR(client.ListObjects(resource, query, page));
     for (Object& one : *page.mutable_items()) all.push_back(std::move(one));
     query.continue_token = page.metadata().continue_();
   } while (!query.continue_token.empty());
@@ -59,10 +68,11 @@ bool Permits(const PolicyRule& rule, const AccessQuestion& question) {
           Has(rule.resource_names(), question.name));
 }
 
-bool Permits(const ClusterBindings& all, std::string_view role_name,
+bool Permits(const ClusterBindings& all, const kubernetes::RoleRef& ref,
              const AccessQuestion& question) {
-  for (const ClusterRole& role : all.roles) {
-    if (role.metadata().name() != role_name) continue;
+  for (const ClusterRole& role :
+       ref.kind() == "Role" ? all.token_roles : all.roles) {
+    if (role.metadata().name() != ref.name()) continue;
     return std::any_of(
         role.rules().begin(), role.rules().end(),
         [&](const PolicyRule& rule) { return Permits(rule, question); });
@@ -100,25 +110,37 @@ std::string PatchWithout(const Grant& grant) {
 absl::StatusOr<ClusterBindings> ReadClusterBindings(KubernetesClient& client) {
   ClusterBindings all;
   LATCHKEY_RETURN_IF_ERROR(
-      ReadAll<kubernetes::ClusterRoleList>(client, all.roles));
-  LATCHKEY_RETURN_IF_ERROR(
-      ReadAll<kubernetes::ClusterRoleBindingList>(client, all.bindings));
+      ReadAll<kubernetes::ClusterRoleList>(client, kClusterRoles, all.roles));
+  LATCHKEY_RETURN_IF_ERROR(ReadAll<kubernetes::ClusterRoleBindingList>(
+      client, kClusterRoleBindings, all.bindings));
+  ReadAll<kubernetes::ClusterRoleList>(client, kRoles, all.token_roles)
+      .IgnoreError();
+  ReadAll<kubernetes::ClusterRoleBindingList>(client, kRoleBindings,
+                                              all.token_bindings)
+      .IgnoreError();
   return all;
 }
 
 std::vector<Grant> GrantsOf(const ClusterBindings& all, const ReviewedUser& who,
                             const AccessQuestion& question) {
   std::vector<Grant> grants;
-  for (const ClusterRoleBinding& binding : all.bindings) {
-    Grant grant{.binding = &binding, .subjects = {}};
-    for (int i = 0; i < binding.subjects_size(); ++i) {
-      if (Reaches(binding.subjects(i), who)) grant.subjects.push_back(i);
+  const auto look = [&](const std::vector<ClusterRoleBinding>& bindings,
+                        bool in_kube_system) {
+    for (const ClusterRoleBinding& binding : bindings) {
+      Grant grant{.binding = &binding,
+                  .subjects = {},
+                  .in_kube_system = in_kube_system};
+      for (int i = 0; i < binding.subjects_size(); ++i) {
+        if (Reaches(binding.subjects(i), who)) grant.subjects.push_back(i);
+      }
+      if (!grant.subjects.empty() &&
+          Permits(all, binding.role_ref(), question)) {
+        grants.push_back(std::move(grant));
+      }
     }
-    if (!grant.subjects.empty() &&
-        Permits(all, binding.role_ref().name(), question)) {
-      grants.push_back(std::move(grant));
-    }
-  }
+  };
+  look(all.bindings, false);
+  if (question.name_space == kTokenNamespace) look(all.token_bindings, true);
   return grants;
 }
 
@@ -130,19 +152,27 @@ std::string Describe(const Grant& grant) {
     subjects +=
         fmt::format("{} {}", Shown(subject.kind()), Shown(subject.name()));
   }
-  return fmt::format("ClusterRoleBinding {} of ClusterRole {} to {}",
-                     Shown(grant.binding->metadata().name()),
+  const std::string name = Shown(grant.binding->metadata().name());
+  return fmt::format("{} of {} {} to {}",
+                     grant.in_kube_system
+                         ? fmt::format("RoleBinding {} in kube-system", name)
+                         : fmt::format("ClusterRoleBinding {}", name),
+                     Shown(grant.binding->role_ref().kind()),
                      Shown(grant.binding->role_ref().name()), subjects);
 }
 
 std::string CommandToRevoke(const Grant& grant) {
   const std::string name = ShellWord(grant.binding->metadata().name());
   const auto count = static_cast<size_t>(grant.binding->subjects_size());
+  const std::string_view scope =
+      grant.in_kube_system ? "-n kube-system " : std::string_view();
+  const std::string_view kind =
+      grant.in_kube_system ? "rolebinding" : "clusterrolebinding";
   if (grant.subjects.size() == count) {
-    return fmt::format(
-        "kubectl delete clusterrolebinding --ignore-not-found -- {}", name);
+    return fmt::format("kubectl {}delete {} --ignore-not-found -- {}", scope,
+                       kind, name);
   }
-  return fmt::format("kubectl patch clusterrolebinding --type=json -p {} -- {}",
+  return fmt::format("kubectl {}patch {} --type=json -p {} -- {}", scope, kind,
                      ShellWord(PatchWithout(grant)), name);
 }
 

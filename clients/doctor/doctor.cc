@@ -30,6 +30,19 @@ constexpr char kServerAdvice[] =
     "renew it (on kubeadm: kubeadm certs renew apiserver, then restart "
     "kube-apiserver)";
 
+absl::Status TooManyGroups(size_t count) {
+  return absl::ResourceExhaustedError(
+      fmt::format("the tokens have {} groups, more than are looked at", count));
+}
+
+std::vector<AccessQuestion> AllowedOf(const std::vector<Answered>& answers) {
+  std::vector<AccessQuestion> allowed;
+  for (const Answered& one : answers) {
+    if (one.answer.allowed) allowed.push_back(one.question);
+  }
+  return allowed;
+}
+
 // One examination.
 class Examination {
  public:
@@ -207,9 +220,7 @@ class Examination {
     size_t asked = 0;
     for (const std::string& group : groups) {
       if (++asked > kMaxGroups) {
-        return absl::ResourceExhaustedError(
-            fmt::format("the tokens have {} groups, more than are looked at",
-                        groups.size()));
+        return TooManyGroups(groups.size());
       }
       LATCHKEY_ASSIGN_OR_RETURN(
           const AccessAnswer answer,
@@ -225,6 +236,7 @@ class Examination {
     if (!tokens.ok()) {
       Add(NotChecked("bootstrap-tokens", Severity::kWarning, tokens.status(),
                      "list secrets in kube-system"));
+      CheckTokenExcess({});
       return;
     }
     std::set<std::string> groups = GroupsOfLiveTokens(*tokens, now_);
@@ -238,6 +250,47 @@ class Examination {
     }
     Add(JudgeTokens(*tokens,
                     approved.ok() ? *approved : std::set<std::string>(), now_));
+    CheckTokenExcess(groups);
+  }
+
+  // Of WhatTokensMayNot(), what each group alone may do; `asked` are those that
+  // somebody may do.
+  absl::StatusOr<std::vector<GroupExcess>> ExcessOfEach(
+      const ReviewedUser& all, const std::vector<AccessQuestion>& asked) {
+    const ReviewedUser own = UserOfToken(OwnGroups());
+    std::vector<GroupExcess> each;
+    for (const std::string& group : all.groups) {
+      const bool ours = std::find(own.groups.begin(), own.groups.end(),
+                                  group) != own.groups.end();
+      LATCHKEY_ASSIGN_OR_RETURN(const std::vector<Answered> answers,
+                                AskAll(ReviewedUser{all.name, {group}}, asked));
+      each.push_back(
+          {.group = group, .ours = ours, .allowed = AllowedOf(answers)});
+    }
+    return each;
+  }
+
+  // `others`: groups of live tokens that are not of Latchkey's configuration.
+  absl::StatusOr<Finding> TokenExcess(const std::set<std::string>& others) {
+    if (others.size() > kMaxGroups) return TooManyGroups(others.size());
+    std::vector<std::string> groups = OwnGroups();
+    groups.insert(groups.end(), others.begin(), others.end());
+    const ReviewedUser all = UserOfToken(groups);
+    LATCHKEY_ASSIGN_OR_RETURN(const std::vector<Answered> answers,
+                              AskAll(all, WhatTokensMayNot()));
+    const std::vector<AccessQuestion> together = AllowedOf(answers);
+    // Most often nobody may anything, and then it was asked once for all.
+    LATCHKEY_ASSIGN_OR_RETURN(const std::vector<GroupExcess> each,
+                              ExcessOfEach(all, together));
+    return JudgeTokenExcess(each, together,
+                            together.empty() ? ClusterBindings() : Bindings());
+  }
+
+  void CheckTokenExcess(const std::set<std::string>& others) {
+    auto finding = TokenExcess(others);
+    Add(finding.ok() ? *std::move(finding)
+                     : NotChecked("token-group-excess", Severity::kWarning,
+                                  finding.status(), kMayReview));
   }
 
   void CheckBroker() {

@@ -170,6 +170,18 @@ void JudgeExpiry(const std::vector<TokenView>& tokens, absl::Time now,
       Those(tokens,
             [](const TokenView& one) { return !one.ours && !one.expiration; }),
       findings);
+  // By the time that is left, which is what whoever finds one has. Latchkey's
+  // too: somebody else must have moved their end. kubeadm's own live for a day.
+  Add({.id = "token-long-lived",
+       .severity = Severity::kWarning,
+       .message = "they are good for more than seven days yet, which is longer "
+                  "than any of Latchkey's may live"},
+      Those(tokens,
+            [&](const TokenView& one) {
+              return one.authenticates && one.expiration &&
+                     *one.expiration > now + kMaxTokenLifetime;
+            }),
+      findings);
   Add({.id = "token-expired",
        .severity = Severity::kWarning,
        .message = "they have expired, and nothing removed them",
@@ -182,9 +194,18 @@ void JudgeExpiry(const std::vector<TokenView>& tokens, absl::Time now,
       findings);
 }
 
-// What foreign tokens are for. Of ours, each of these is a fault.
+// What foreign tokens are for. Of ours, all but the first is a fault.
 void JudgeUses(const std::vector<TokenView>& tokens, absl::Time now,
                Findings& findings) {
+  Add({.id = "token-foreign",
+       .severity = Severity::kInfo,
+       .message = "they log in and are not Latchkey's, so they are bound to no "
+                  "node and no key: whoever has one may use it until it ends",
+       .advice = "let whoever makes them ask Latchkey instead; deleted, they "
+                 "join no machine any more"},
+      Those(tokens,
+            [&](const TokenView& one) { return !one.ours && one.IsLive(now); }),
+      findings);
   const Matching signing = Those(tokens, [&](const TokenView& one) {
     return !one.ours && one.signs && (!one.expiration || *one.expiration > now);
   });

@@ -50,10 +50,10 @@ absl::StatusOr<std::vector<TokenView>> ReadTokens(KubernetesClient& client);
 std::set<std::string> GroupsOfLiveTokens(const std::vector<TokenView>& tokens,
                                          absl::Time now);
 
-// "token-without-expiration", "token-expired", "token-signing", "token-groups",
-// "token-auto-approved", "token-altered"; if there are none of these,
-// "bootstrap-tokens". `approved` are groups whose CSRs the stock approver
-// approves.
+// "token-without-expiration", "token-long-lived", "token-expired",
+// "token-foreign", "token-signing", "token-groups", "token-auto-approved",
+// "token-altered"; if there are none of these, "bootstrap-tokens". `approved`
+// are groups whose CSRs the stock approver approves.
 Findings JudgeTokens(const std::vector<TokenView>& tokens,
                      const std::set<std::string>& approved, absl::Time now);
 

@@ -289,6 +289,64 @@ TEST_F(DoctorTest, ATokenWithoutAnEnd) {
   ExpectFoundAndMended("token-without-expiration", "warning");
 }
 
+TEST_F(DoctorTest, ATokenThatEndsInTheYear9999) {
+  MakeTokenSecret("forevr", "  expiration: \"9999-12-31T23:59:59Z\"\n");
+  ExpectFoundAndMended("token-long-lived", "warning");
+}
+
+TEST_F(DoctorTest, AForeignToken) {
+  MakeTokenSecret("foreig", Expiring(absl::Hours(1)));
+  ExpectFoundAndMended("token-foreign", "info");
+}
+
+TEST_F(DoctorTest, AForeignTokenThatMayReadSecrets) {
+  MakeTokenSecret("reader",
+                  Expiring(absl::Hours(1)) +
+                      "  auth-extra-groups: system:bootstrappers:reader\n");
+  EXPECT_THAT(Examine().Bad(), IsEmpty());
+  Kubectl(
+      "create clusterrole secret-reader --verb=get,list --resource=secrets");
+  Kubectl(
+      "create clusterrolebinding readers --clusterrole=secret-reader "
+      "--group=system:bootstrappers:reader --user=somebody");
+  ExpectFoundAndMended("token-group-excess", "warning");
+  Kubectl("delete clusterrolebinding readers");
+  Kubectl("delete clusterrole secret-reader");
+  Kubectl("-n kube-system delete secret bootstrap-token-reader");
+}
+
+TEST_F(DoctorTest, OurGroupInARoleOfKubeSystem) {
+  Kubectl("-n kube-system create role pods --verb=create --resource=pods");
+  Kubectl(
+      "-n kube-system create rolebinding pods --role=pods "
+      "--group=system:bootstrappers:latchkey");
+  ExpectFoundAndMended("token-group-excess", "error");
+  Kubectl("-n kube-system delete role pods");
+}
+
+TEST_F(DoctorTest, AnyTokenThatMayApproveOrImpersonate) {
+  for (const char* rule :
+       {"{verbs: [impersonate], apiGroups: [\"\"], resources: [users]}",
+        "{verbs: [approve], apiGroups: [certificates.k8s.io], resources: "
+        "[signers]}",
+        "{verbs: [bind], apiGroups: [rbac.authorization.k8s.io], resources: "
+        "[clusterroles]}"}) {
+    // No `kubectl create` knows all of these.
+    Kubectl("apply -f " +
+            dir_.Write("role.yaml",
+                       fmt::format("apiVersion: rbac.authorization.k8s.io/v1\n"
+                                   "kind: ClusterRole\n"
+                                   "metadata: {{name: too-much}}\n"
+                                   "rules: [{}]\n",
+                                   rule)));
+    Kubectl(
+        "create clusterrolebinding too-much --clusterrole=too-much "
+        "--group=system:bootstrappers");
+    ExpectFoundAndMended("token-group-excess", "error");
+  }
+  Kubectl("delete clusterrole too-much");
+}
+
 TEST_F(DoctorTest, AnExpiredToken) {
   MakeTokenSecret("expire", Expiring(-absl::Minutes(5)));
   ExpectFoundAndMended("token-expired", "warning");
@@ -350,7 +408,8 @@ TEST_F(DoctorTest, TheGroupsAndCertificatesOfBrokerYaml) {
 TEST_F(DoctorTest, TheBrokersOwnAccountSeesItsOwnRights) {
   const Examined examined = Examine({}, dir_.File("broker.kubeconfig"));
   EXPECT_THAT(examined.Bad(), ElementsAre("auto-approval-not-checked",
-                                          "token-group-rights-not-checked"))
+                                          "token-group-rights-not-checked",
+                                          "token-group-excess-not-checked"))
       << examined.text;
   EXPECT_THAT(examined.text, HasSubstr("\"broker-rights\""));
   EXPECT_EQ(examined.exit_code, 1);

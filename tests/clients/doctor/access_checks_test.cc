@@ -99,6 +99,68 @@ TEST(TokenGroupTest, EachMissingVerbIsNamedAndBound) {
                           "--group=system:bootstrappers:latchkey"));
 }
 
+AccessQuestion ReadsSecrets() { return WhatTokensMayNot()[1]; }
+
+TEST(TokenExcessTest, NothingButJoiningIsFine) {
+  const Finding finding = JudgeTokenExcess(
+      {{"system:bootstrappers", true}, {kGroup, true}}, {}, ClusterBindings());
+  EXPECT_EQ(finding.id, "token-group-excess");
+  EXPECT_EQ(finding.severity, Severity::kOk);
+  EXPECT_THAT(finding.message, HasSubstr(kGroup));
+}
+
+TEST(TokenExcessTest, IsGraverOfOurOwnTokens) {
+  const ClusterBindings all{
+      .roles = {RoleOf("reader", {{"get"}, {""}, {"secrets"}})},
+      .bindings = {BindingOf("oops", "reader",
+                             {{"Group", "system:bootstrappers:pool"}})}};
+  const std::vector<AccessQuestion> rights = {ReadsSecrets()};
+  const Finding theirs = JudgeTokenExcess(
+      {{kGroup, true}, {"system:bootstrappers:pool", false, rights}}, rights,
+      all);
+  EXPECT_EQ(theirs.severity, Severity::kWarning);
+  EXPECT_THAT(
+      theirs.evidence,
+      ElementsAre("Group system:bootstrappers:pool may get secrets in "
+                  "kube-system",
+                  HasSubstr("ClusterRoleBinding oops of ClusterRole reader")));
+  EXPECT_THAT(
+      theirs.commands,
+      ElementsAre(
+          "kubectl delete clusterrolebinding --ignore-not-found -- oops"));
+  EXPECT_EQ(JudgeTokenExcess({{kGroup, true, rights}}, rights, all).severity,
+            Severity::kError);
+}
+
+TEST(TokenExcessTest, ABindingInKubeSystemIsFoundAndTakenAway) {
+  kubernetes::ClusterRoleBinding binding =
+      BindingOf("oops", "reader", {{"User", "me"}, {"Group", kGroup}});
+  binding.mutable_role_ref()->set_kind("Role");
+  const ClusterBindings all{
+      .token_roles = {RoleOf("reader", {{"get"}, {""}, {"secrets"}})},
+      .token_bindings = {binding}};
+  const Finding finding = JudgeTokenExcess({{kGroup, true, {ReadsSecrets()}}},
+                                           {ReadsSecrets()}, all);
+  EXPECT_THAT(finding.evidence,
+              Contains("RoleBinding oops in kube-system of Role reader to "
+                       "Group system:bootstrappers:latchkey"));
+  EXPECT_THAT(
+      finding.commands,
+      ElementsAre(HasSubstr("kubectl -n kube-system patch rolebinding")));
+  // What is granted there is granted nowhere else.
+  EXPECT_THAT(GrantsOf(all, UserOfToken({kGroup}),
+                       {.verb = "get", .group = "", .resource = "secrets"}),
+              IsEmpty());
+}
+
+TEST(TokenExcessTest, WhatOnlyAllGroupsTogetherMayIsAnError) {
+  const Finding finding =
+      JudgeTokenExcess({{kGroup, true}}, {ReadsSecrets()}, ClusterBindings());
+  EXPECT_EQ(finding.severity, Severity::kError);
+  EXPECT_THAT(finding.evidence, Contains(HasSubstr("who is in all groups")));
+  EXPECT_THAT(finding.advice, HasSubstr("other authorizers"));
+}
+
 TEST(BrokerRightsTest, WhatItNeedsAndNoMoreIsFine) {
   const Findings findings = JudgeBroker(
       ReviewedUser::Named(kBrokerAccount), All(WhatTheBrokerNeeds(), true),

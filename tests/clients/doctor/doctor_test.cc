@@ -75,11 +75,11 @@ TEST_F(DoctorTest, AHealthyClusterHasNothingWorseThanInfo) {
   EXPECT_THAT(Bad(), ElementsAre());
   std::vector<std::string> ids;
   for (const Finding& finding : Examined()) ids.push_back(finding.id);
-  EXPECT_THAT(
-      ids,
-      ElementsAre("api-server-version", "clock-skew", "auto-approval",
-                  "token-group-rights", "bootstrap-tokens", "broker-rights",
-                  "signer", "bootstrap-authentication", "certificate-expiry"));
+  EXPECT_THAT(ids,
+              ElementsAre("api-server-version", "clock-skew", "auto-approval",
+                          "token-group-rights", "bootstrap-tokens",
+                          "token-group-excess", "broker-rights", "signer",
+                          "bootstrap-authentication", "certificate-expiry"));
 }
 
 TEST_F(DoctorTest, NothingIsWrittenUnlessItIsActive) {
@@ -112,7 +112,8 @@ TEST_F(DoctorTest, WhatMayNotBeAskedIsSaidAndTheRestIsLookedAt) {
   EXPECT_THAT(
       Bad(),
       ElementsAre("auto-approval-not-checked", "token-group-rights-not-checked",
-                  "bootstrap-tokens-not-checked", "broker-rights-not-checked",
+                  "bootstrap-tokens-not-checked",
+                  "token-group-excess-not-checked", "broker-rights-not-checked",
                   "signer-not-checked"));
 }
 
@@ -161,6 +162,52 @@ TEST_F(DoctorTest, EachGroupOfThePolicyIsAskedAbout) {
     return absl::OkStatus();
   });
   EXPECT_THAT(Bad(), Contains("auto-approval"));
+}
+
+// Whose they are makes no difference to a thief.
+TEST_F(DoctorTest, TheRightsOfEachGroupOfALiveTokenAreAskedAbout) {
+  kubernetes::Secret secret;
+  secret.mutable_metadata()->set_namespace_("kube-system");
+  secret.mutable_metadata()->set_name("bootstrap-token-abcdef");
+  secret.set_type("bootstrap.kubernetes.io/token");
+  auto& data = *secret.mutable_data();
+  data["token-id"] = "abcdef";
+  data["usage-bootstrap-authentication"] = "true";
+  data["auth-extra-groups"] = "system:bootstrappers:pool";
+  data["expiration"] = absl::FormatTime(
+      "%Y-%m-%dT%H:%M:%SZ", clock_.Now() + absl::Hours(1), absl::UTCTimeZone());
+  ASSERT_THAT(client_.Create(secret), latchkey_testing::IsOk());
+  EXPECT_THAT(Bad(), ElementsAre());
+
+  std::string guilty = "system:bootstrappers:pool";
+  client_.AnswerReview([&](google::protobuf::Message& message) {
+    if (auto* review =
+            dynamic_cast<kubernetes::SubjectAccessReview*>(&message)) {
+      const auto& groups = review->spec().groups();
+      const auto& asked = review->spec().resource_attributes();
+      const bool harmless = asked.resource() == "certificatesigningrequests" &&
+                            asked.subresource() != "nodeclient" &&
+                            asked.subresource() != "approval";
+      const bool reads = asked.verb() == "get" && asked.resource() == "secrets";
+      review->mutable_status()->set_allowed(
+          harmless || (reads && std::find(groups.begin(), groups.end(),
+                                          guilty) != groups.end()));
+    }
+    return absl::OkStatus();
+  });
+  const auto severity = [this] {
+    for (const Finding& finding : Examined()) {
+      if (finding.id == "token-group-excess") return finding.severity;
+    }
+    return Severity::kOk;
+  };
+  EXPECT_EQ(severity(), Severity::kWarning);
+  guilty = options_.broker.token_group;
+  EXPECT_EQ(severity(), Severity::kError);
+  guilty = "system:authenticated";
+  EXPECT_EQ(severity(), Severity::kError);
+  guilty = "system:masters";
+  EXPECT_EQ(severity(), Severity::kOk);
 }
 
 TEST_F(DoctorTest, OnesOwnRightsAreAskedForWithoutNamingAnybody) {

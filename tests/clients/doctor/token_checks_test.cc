@@ -18,6 +18,7 @@ using ::latchkey_testing::IssuedRecord;
 using ::latchkey_testing::Key;
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -51,8 +52,12 @@ std::string& DataOf(Secret& secret, const char* key) {
   return (*secret.mutable_data())[key];
 }
 
+// All but that it is foreign, which is told of each that can log in.
 Findings Judge(const Secret& secret, absl::Time now = At(0)) {
-  return JudgeTokens({ViewToken(secret)}, {kKubeadmGroup}, now);
+  Findings findings = JudgeTokens({ViewToken(secret)}, {kKubeadmGroup}, now);
+  std::erase_if(findings,
+                [](const Finding& one) { return one.id == "token-foreign"; });
+  return findings;
 }
 
 std::string OnlyId(const Findings& findings) {
@@ -155,8 +160,34 @@ TEST(TokenChecksTest, ABoundTokenWithoutItsKeyIsAltered) {
   }
 }
 
-TEST(TokenChecksTest, AForeignTokenWithAnEndIsFine) {
-  EXPECT_EQ(OnlyId(Judge(Foreign())), "bootstrap-tokens");
+TEST(TokenChecksTest, AForeignTokenThatCanLogInIsToldOf) {
+  const std::vector<TokenView> tokens = {ViewToken(Foreign()),
+                                         ViewToken(Ours(DirectRecord()))};
+  const Findings findings = JudgeTokens(tokens, {}, At(0));
+  ASSERT_EQ(OnlyId(findings), "token-foreign");
+  EXPECT_EQ(findings[0].severity, Severity::kInfo);
+  EXPECT_THAT(findings[0].evidence, ElementsAre(HasSubstr("(foreign)")));
+  EXPECT_THAT(findings[0].commands,
+              ElementsAre("kubectl -n kube-system delete secret "
+                          "--ignore-not-found bootstrap-token-foreig"));
+  EXPECT_EQ(OnlyId(JudgeTokens(tokens, {}, At(3600))), "bootstrap-tokens")
+      << "it has ended";
+}
+
+TEST(TokenChecksTest, ATokenThatLastsLongerThanAnyOfOursIsFound) {
+  for (Secret secret : {Foreign(), Ours(DirectRecord())}) {
+    constexpr int kWeek = 7 * 24 * 3600;
+    DataOf(secret, "expiration") = FormatRfc3339(At(kWeek));
+    EXPECT_THAT(Judge(secret),
+                Not(Contains(Field(&Finding::id, "token-long-lived"))));
+    DataOf(secret, "expiration") = FormatRfc3339(At(kWeek + 1));
+    const Findings findings = Judge(secret);
+    ASSERT_EQ(OnlyId(findings), "token-long-lived");
+    EXPECT_EQ(findings[0].severity, Severity::kWarning);
+    EXPECT_THAT(findings[0].commands, ElementsAre(HasSubstr("delete secret")));
+    DataOf(secret, "expiration") = "9999-12-31T23:59:59Z";
+    EXPECT_EQ(OnlyId(Judge(secret)), "token-long-lived");
+  }
 }
 
 TEST(TokenChecksTest, AnEternalTokenIsFoundAndDeleted) {
@@ -259,7 +290,8 @@ TEST(TokenChecksTest, ThousandsOfTokensAreCounted) {
   std::vector<TokenView> tokens(3000, ViewToken(Foreign()));
   for (TokenView& token : tokens) token.expiration = std::nullopt;
   const Findings findings = JudgeTokens(tokens, {}, At(0));
-  ASSERT_EQ(OnlyId(findings), "token-without-expiration");
+  ASSERT_THAT(findings, SizeIs(2));
+  EXPECT_EQ(findings[0].id, "token-without-expiration");
   EXPECT_THAT(findings[0].message, HasSubstr("3000"));
   EXPECT_THAT(findings[0].evidence, SizeIs(13));
   EXPECT_LT(findings[0].commands.front().size(), 20'000U);
