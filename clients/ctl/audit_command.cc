@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -15,6 +16,8 @@
 
 #include "audit/audit_verify.h"
 #include "clients/ctl/cures.h"
+#include "clients/ctl/data_tree.h"
+#include "clients/ctl/output_flag.h"
 #include "core/text_time.h"
 
 namespace latchkey {
@@ -24,7 +27,34 @@ struct AuditFlags {
   std::vector<std::string> files;
   bool allow_missing_start = false;
   std::string clock_skew = "5s";
+  std::string output = "text";
 };
+
+std::string TextOf(const AuditSummary& summary) {
+  std::string text = fmt::format(
+      "proven: {} records; {} CSRs of {} tokens approved, at most one "
+      "certificate for each token\n",
+      summary.records, summary.approvals, summary.tokens);
+  for (const AuditSummary::Chain& chain : summary.chains) {
+    text += fmt::format("{} ends with record {}, hash {}\n", chain.file,
+                        chain.head.sequence, chain.head.hash);
+  }
+  return text;
+}
+
+DataTree TreeOf(const AuditSummary& summary) {
+  DataList chains;
+  for (const AuditSummary::Chain& chain : summary.chains) {
+    chains.emplace_back(DataFields{{"file", chain.file},
+                                   {"sequence", chain.head.sequence},
+                                   {"hash", chain.head.hash}});
+  }
+  return DataFields{{"proven", true},
+                    {"records", summary.records},
+                    {"approvals", summary.approvals},
+                    {"tokens", summary.tokens},
+                    {"chains", std::move(chains)}};
+}
 
 // By the codes of VerifyAudit().
 std::string_view CureOfVerdict(absl::StatusCode code) {
@@ -75,20 +105,17 @@ absl::StatusOr<int> Verify(const AuditFlags& flags, std::ostream& out) {
   const auto summary = VerifyAudit(
       sources,
       {.allow_missing_start = flags.allow_missing_start, .clock_skew = *skew});
+  const bool is_text = flags.output == "text";
   if (!summary.ok()) {
-    return WithCure(
-        absl::PermissionDeniedError("NOT PROVEN: " +
-                                    std::string(summary.status().message())),
-        CureOfVerdict(summary.status().code()));
+    const std::string violation(summary.status().message());
+    if (!is_text) {
+      out << ToText(DataFields{{"proven", false}, {"violation", violation}},
+                    flags.output);
+    }
+    return WithCure(absl::PermissionDeniedError("NOT PROVEN: " + violation),
+                    CureOfVerdict(summary.status().code()));
   }
-  out << fmt::format(
-      "proven: {} records; {} CSRs of {} tokens approved, at most one "
-      "certificate for each token\n",
-      summary->records, summary->approvals, summary->tokens);
-  for (const AuditSummary::Chain& chain : summary->chains) {
-    out << fmt::format("{} ends with record {}, hash {}\n", chain.file,
-                       chain.head.sequence, chain.head.hash);
-  }
+  out << (is_text ? TextOf(*summary) : ToText(TreeOf(*summary), flags.output));
   return kDone;
 }
 
@@ -98,6 +125,7 @@ void AddAuditCommand(CLI::App& app, CommandContext& context) {
   const auto flags = std::make_shared<AuditFlags>();
   CLI::App* audit = app.add_subcommand("audit", "read audit logs");
   audit->require_subcommand(1);
+  audit->footer("Example:\n  latchkeyctl audit verify audit.log*");
   CLI::App* verify = audit->add_subcommand(
       "verify",
       "prove that nothing was taken out of audit files, and that no "
@@ -106,6 +134,9 @@ void AddAuditCommand(CLI::App& app, CommandContext& context) {
       "Name the files of all replicas together, older ones too:\n"
       "  latchkeyctl audit verify /var/log/latchkey/audit.log*\n"
       "  latchkeyctl audit verify --allow-missing-start replica-*/audit.log\n"
+      "Output; of what is not proven, proven is false and violation says "
+      "what:\n"
+      "  latchkeyctl audit verify audit.log -o json | jq .proven\n"
       "Exit codes: 0 proven, 1 a file cannot be read, 2 wrong arguments, "
       "3 not proven.");
   verify->add_option("FILE", flags->files, "audit files, in any order")
@@ -114,6 +145,7 @@ void AddAuditCommand(CLI::App& app, CommandContext& context) {
                    "older files were thrown away: prove what is there");
   verify->add_option("--clock-skew", flags->clock_skew,
                      "how far the replicas' clocks may be apart (default 5s)");
+  AddTextOutputFlag(*verify, flags->output);
   verify->callback([&context, flags] {
     context.run = [&context, flags] { return Verify(*flags, context.out); };
   });

@@ -136,7 +136,9 @@ class BatchOutput {
                                    ? ""
                                    : fmt::format("{} {}", ReasonOf(error),
                                                  std::string(error.message()));
-    if (flags_.output == "json") {
+    if (flags_.output == "name") {
+      if (!id.empty()) context_.out << Visible(id) << "\n";
+    } else if (flags_.output != "table") {
       DataFields fields = {
           {"where", item.where}, {"node", node}, {"outcome", outcome}};
       const auto add = [&fields](const char* name, const std::string& value) {
@@ -147,7 +149,8 @@ class BatchOutput {
       if (error.ok()) add(flags_.out_dir.empty() ? "ticket" : "file", place);
       add("reason", ReasonOf(error));
       add("message", std::string(error.message()));
-      context_.out << ToJson(fields);
+      if (flags_.output == "yaml") context_.out << "---\n";
+      context_.out << ToText(fields, flags_.output);
     } else {
       table_.Add({node, outcome, id, expires, error.ok() ? place : reason});
     }
@@ -169,6 +172,11 @@ absl::StatusOr<NodeBroker> BrokerFor(const CommandContext& context,
   if (flags.content != "text" && flags.out_dir.empty()) {
     return absl::InvalidArgumentError(
         "--content is for files: name a folder with --out-dir");
+  }
+  if (flags.output == "name" && flags.out_dir.empty()) {
+    return absl::InvalidArgumentError(
+        "-o name shows the ids alone, and the tickets would be lost: name a "
+        "folder for them with --out-dir");
   }
   NodeBroker broker;
   if (IsMachineFormat(flags.content)) {
@@ -275,8 +283,9 @@ void AddFlags(CLI::App& command, BatchFlags& flags) {
   command
       .add_option("-o,--output", flags.output,
                   "what became of each machine, with its ticket if there is "
-                  "no --out-dir: table (default), json")
-      ->check(CLI::IsMember({"table", "json"}))
+                  "no --out-dir: table (default), json, yaml; name: the ids of "
+                  "the tokens that were minted, and the tickets to --out-dir")
+      ->check(CLI::IsMember({"table", "json", "yaml", "name"}))
       ->group("Output");
 }
 
@@ -295,8 +304,10 @@ void AddBatchCommand(CLI::App& app, CommandContext& context) {
       "  tokens:\n"
       "    - {node: worker-1, lifetime: 30m, label: [pool=gpu, zone=a]}\n"
       "    - {node: worker-2}\n"
+      "  generate | latchkeyctl batch - --format yaml --out-dir seeds\n"
       "Output:\n"
       "  latchkeyctl batch machines.csv --out-dir seeds --content cloud-init\n"
+      "  latchkeyctl batch machines.csv --out-dir seeds -o name > ids\n"
       "Running it again: the same command asks for what is missing, and mints\n"
       "nothing twice:\n"
       "  latchkeyctl batch - --batch-id-file night.id -o json < machines.csv\n"

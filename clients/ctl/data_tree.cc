@@ -150,6 +150,10 @@ std::string ToJson(const DataTree& tree) {
   return Written(tree, TreeEmitter::Form::kJson);
 }
 
+std::string ToText(const DataTree& tree, std::string_view format) {
+  return format == "yaml" ? ToYaml(tree) : ToJson(tree);
+}
+
 DataTree TreeOf(const google::protobuf::Message& message) {
   google::protobuf::Struct fields;
   (void)google::protobuf::util::JsonStringToMessage(JsonLine(message), &fields);

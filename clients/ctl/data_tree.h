@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -38,6 +39,7 @@ struct DataTree {
   DataTree(DataText text) : value(std::move(text)) {}
   DataTree(bool truth) : value(truth) {}
   DataTree(int number) : value(int64_t{number}) {}
+  DataTree(size_t count) : value(static_cast<int64_t>(count)) {}
   DataTree(DataList items) : value(std::move(items)) {}
   DataTree(DataFields fields) : value(std::move(fields)) {}
   // NOLINTEND(google-explicit-constructor)
@@ -47,6 +49,8 @@ struct DataTree {
 std::string ToYaml(const DataTree& tree);
 // JSON on one line, with its end.
 std::string ToJson(const DataTree& tree);
+// The first if `format` is "yaml", else the second.
+std::string ToText(const DataTree& tree, std::string_view format);
 
 // The message as protobuf's JSON mapping has it. Its fields are in the order of
 // their names.

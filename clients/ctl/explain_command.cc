@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "clients/ctl/data_tree.h"
+#include "clients/ctl/output_flag.h"
 #include "clients/ctl/token_text.h"
 #include "core/status_macros.h"
 
@@ -42,12 +43,13 @@ void AddExplainCommand(CLI::App& app, CommandContext& context) {
       "explain",
       "show what became of a token: who minted it, who claimed it, its CSRs, "
       "its certificate and its Node, and why an attempt was refused");
-  command.footer("Example:\n  latchkeyctl explain abc123");
+  command.footer(
+      "Example:\n"
+      "  latchkeyctl explain abc123\n"
+      "Output:\n"
+      "  latchkeyctl explain abc123 -o json | jq '.csrs[]'");
   command.add_option("id", flags->id, "the token's id")->required();
-  command
-      .add_option("-o,--output", flags->output, "text (default), json, yaml")
-      ->check(CLI::IsMember({"text", "json", "yaml"}))
-      ->group("Output");
+  AddTextOutputFlag(command, flags->output);
   command.callback([&context, flags] {
     context.run = [&context, flags] { return Explain(context, *flags); };
   });

@@ -87,6 +87,12 @@ absl::StatusOr<int> Issue(const CommandContext& context,
                           const IssueFlags& flags) {
   LATCHKEY_ASSIGN_OR_RETURN(const v1::IssueTokenRequest request,
                             RequestOf(flags));
+  if (flags.output == "name" && flags.out_file.empty() &&
+      !flags.validate_only) {
+    return absl::InvalidArgumentError(
+        "-o name shows the id alone, and the ticket would be lost: name a file "
+        "for it with --out");
+  }
   LATCHKEY_ASSIGN_OR_RETURN(const NodeBroker broker,
                             BrokerFor(context, flags, request.delivery()));
   LATCHKEY_ASSIGN_OR_RETURN(const auto api, context.Connect());
@@ -108,6 +114,10 @@ absl::StatusOr<int> Issue(const CommandContext& context,
   LATCHKEY_ASSIGN_OR_RETURN(std::string text,
                             RenderIssued(response, flags.output, broker));
   LATCHKEY_RETURN_IF_ERROR(Write(context, file, text));
+  if (flags.output == "name") {
+    context.out << Visible(token.id()) << "\n";
+    LATCHKEY_RETURN_IF_ERROR(context.Flush());
+  }
   context.err << fmt::format(
       "token {} for {}, {} before {}\n", Visible(token.id()), node,
       response.ticket().empty() ? "to be used" : "to be claimed",
@@ -160,10 +170,11 @@ void AddOutputFlags(CLI::App& command, IssueFlags& flags) {
   command
       .add_option("-o,--output", flags.output,
                   "text (default): the ticket alone; json, yaml: the whole "
-                  "answer; or what a machine is told: cloud-init, ignition, "
-                  "systemd, kubeadm (direct delivery), env")
-      ->check(CLI::IsMember({"text", "json", "yaml", "cloud-init", "ignition",
-                             "systemd", "kubeadm", "env"}))
+                  "answer; name: the token's id, and the ticket to --out; or "
+                  "what a machine is told: cloud-init, ignition, systemd, "
+                  "kubeadm (direct delivery), env")
+      ->check(CLI::IsMember({"text", "json", "yaml", "name", "cloud-init",
+                             "ignition", "systemd", "kubeadm", "env"}))
       ->group("Output");
   command
       .add_option("--out", flags.out_file,
@@ -184,6 +195,7 @@ void AddIssueCommand(CLI::App& app, CommandContext& context) {
       "Output; the ticket is printed alone on standard output:\n"
       "  latchkeyctl issue --node worker-1 --out /run/latchkey/ticket\n"
       "  latchkeyctl issue --node worker-1 -o cloud-init --out user-data\n"
+      "  id=$(latchkeyctl issue --node worker-1 --out ticket -o name)\n"
       "Asking:\n"
       "  latchkeyctl issue --node worker-1 --validate-only");
   AddScopeFlags(command, flags->fields);

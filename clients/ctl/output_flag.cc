@@ -11,4 +11,10 @@ void AddOutputFlag(CLI::App& command, std::string& output) {
       ->group("Output");
 }
 
+void AddTextOutputFlag(CLI::App& command, std::string& output) {
+  command.add_option("-o,--output", output, "text (default), json, yaml")
+      ->check(CLI::IsMember({"text", "json", "yaml"}))
+      ->group("Output");
+}
+
 }  // namespace latchkey

@@ -1,4 +1,4 @@
-// The flag -o of the commands that print tokens or events.
+// The flag -o of the commands that print no more than one kind of thing.
 
 #ifndef LATCHKEY_CLIENTS_CTL_OUTPUT_FLAG_H_
 #define LATCHKEY_CLIENTS_CTL_OUTPUT_FLAG_H_
@@ -13,6 +13,9 @@ namespace latchkey {
 
 // table (the default), json, yaml or name. `output` must outlive the parsing.
 void AddOutputFlag(CLI::App& command, std::string& output);
+
+// text (the default), json or yaml: of what has no name.
+void AddTextOutputFlag(CLI::App& command, std::string& output);
 
 }  // namespace latchkey
 

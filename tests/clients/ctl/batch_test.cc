@@ -25,6 +25,7 @@ using latchkey::ParseBatchYaml;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
 
@@ -165,6 +166,21 @@ TEST_F(BatchTest, CutsIntoCallsOfAThousandAndWritesAFileEach) {
   EXPECT_THAT(result.out, AllOf(HasSubstr("\"outcome\": \"issued\""),
                                 Not(HasSubstr("lk1_"))));
   EXPECT_THAT(result.err, HasSubstr("2500 done, 0 failed\n"));
+}
+
+TEST_F(BatchTest, NamesTheTokensIfTheTicketsHaveAPlace) {
+  const std::string machines = Machines(3);
+  EXPECT_EQ(Run({"batch", machines, "-o", "name"}).exit_code, 2);
+  EXPECT_THAT(broker_->batches, IsEmpty()) << "no ticket was lost";
+  const CtlResult result =
+      Run({"batch", machines, "--out-dir", dir_.File("seeds"), "-o", "name"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, ::testing::SizeIs(3 * 7));
+  EXPECT_EQ(Seed(0).substr(4, 6), result.out.substr(0, 6));
+  const CtlResult yaml = Run({"batch", machines, "-o", "yaml"});
+  EXPECT_THAT(yaml.out, ::testing::StartsWith("---\nwhere: \""));
+  EXPECT_THAT(yaml.out,
+              HasSubstr("\"node\": \"worker-2\"\noutcome: \"issued\""));
 }
 
 TEST_F(BatchTest, RunAgainItMintsNothingTwice) {

@@ -93,6 +93,17 @@ TEST_F(CommandsTest, IssueMakesMachineFiles) {
   EXPECT_THAT(broker_->issues, SizeIs(2));
 }
 
+TEST_F(CommandsTest, IssueNamesTheTokenIfTheTicketHasAPlace) {
+  EXPECT_EQ(Run({"issue", "--node", "w", "-o", "name"}).exit_code, 2);
+  EXPECT_THAT(broker_->issues, IsEmpty()) << "no ticket was lost";
+  const std::string file = dir_.File("ticket");
+  const CtlResult result =
+      Run({"issue", "--node", "w", "-o", "name", "--out", file});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(ReadFile(file), StartsWith("lk1_" + result.out.substr(0, 6)));
+  EXPECT_THAT(result.out, SizeIs(7)) << "the id, alone on a line";
+}
+
 TEST_F(CommandsTest, IssueOnlyAsksWithValidateOnly) {
   const CtlResult result = Run({"issue", "--node", "w", "--validate-only"});
   EXPECT_EQ(result.exit_code, 0);
@@ -527,8 +538,31 @@ TEST_F(CommandsTest, AuditVerifySaysWhatToDoAboutWhatIsNotProven) {
               HasSubstr("what to do: name each file once"));
 }
 
+TEST_F(CommandsTest, AuditVerifyAnswersScripts) {
+  latchkey::AuditHead head;
+  latchkey::AuditEvent event;
+  event.action = "GetToken";
+  const std::string line =
+      latchkey::EncodeAuditLine(event, clock_.Now(), head) + "\n";
+  const std::string file = dir_.Write("audit.log", line);
+  EXPECT_EQ(Run({"audit", "verify", file, "-o", "json"}).out,
+            fmt::format("{{\"proven\": true, \"records\": 1, \"approvals\": 0, "
+                        "\"tokens\": 0, \"chains\": [{{\"file\": \"{}\", "
+                        "\"sequence\": 1, \"hash\": \"{}\"}}]}}\n",
+                        file, head.hash));
+  dir_.Write("audit.log", line + "x\n");
+  const CtlResult forged = Run({"audit", "verify", file, "-o", "yaml"});
+  EXPECT_EQ(forged.exit_code, 3);
+  EXPECT_THAT(forged.out, AllOf(StartsWith("proven: false\nviolation: \""),
+                                HasSubstr("audit.log:2: ")));
+  EXPECT_THAT(forged.err, HasSubstr("NOT PROVEN"));
+}
+
 TEST_F(CommandsTest, VersionSaysWhichItIs) {
   EXPECT_THAT(Run({"version"}).out, StartsWith("latchkeyctl 0."));
+  EXPECT_THAT(Run({"version", "-o", "json"}).out,
+              StartsWith("{\"version\": \"0."));
+  EXPECT_THAT(Run({"version", "-o", "yaml"}).out, StartsWith("version: \"0."));
 }
 
 }  // namespace

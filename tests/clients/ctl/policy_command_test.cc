@@ -46,6 +46,21 @@ TEST_F(PolicyCommandTest, PrintsALineForEachTest) {
             "1 rules, 2 self-tests, 0 failed\n");
 }
 
+TEST_F(PolicyCommandTest, AnswersScripts) {
+  std::string text = kPolicy;
+  text.replace(text.find("control-1"), 9, "worker-99");
+  const std::string file = dir_.Write("broker.yaml", text);
+  const CtlResult json = Run({"policy", "test", file, "-o", "json"});
+  EXPECT_EQ(json.exit_code, kBadUsage);
+  EXPECT_THAT(json.out,
+              AllOf(HasSubstr("{\"rules\": 1, \"failed\": 1, \"tests\": "
+                              "[{\"name\": \"ci mints workers\", "),
+                    HasSubstr("\"ok\": true}"), HasSubstr("\"ok\": false, "),
+                    HasSubstr("\"failure\": \"expected deny, came allow")));
+  EXPECT_THAT(Run({"policy", "test", file, "-o", "yaml"}).out,
+              HasSubstr("failed: 1\n"));
+}
+
 TEST_F(PolicyCommandTest, SaysWhatFailedAndWhere) {
   std::string text = kPolicy;
   text.replace(text.find("control-1"), 9, "worker-99");
