@@ -230,8 +230,10 @@ void AddDoctorCommand(CLI::App& app, CommandContext& context) {
   command->footer(
       "It asks the API server, and changes nothing without --active:\n"
       "  latchkeyctl doctor --kubeconfig ~/.kube/config\n"
-      "  latchkeyctl doctor --config /etc/latchkey/broker.yaml -o json\n"
+      "  latchkeyctl doctor --config /etc/latchkey/broker.yaml\n"
       "  latchkeyctl doctor --active\n"
+      "Output:\n"
+      "  latchkeyctl doctor -o json | jq -r '.findings[].commands[]'\n"
       "Exit codes: 0 nothing worse than info, 1 warnings, 2 wrong arguments or "
       "configuration, 3 errors, 128+n stopped by signal n. docs/doctor.md "
       "explains each finding.");
@@ -250,7 +252,8 @@ void AddDoctorCommand(CLI::App& app, CommandContext& context) {
                     "certificate request if there is none to judge by, see "
                     "what becomes of them, and remove them");
   command->add_option("-o,--output", flags->output, "table (default) or json")
-      ->check(CLI::IsMember({"table", "json"}));
+      ->check(CLI::IsMember({"table", "json"}))
+      ->group("Output");
   command->callback([&context, flags] {
     context.run = [&context, flags]() -> absl::StatusOr<int> {
       auto code = Run(*flags, context.out);

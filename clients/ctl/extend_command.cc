@@ -54,9 +54,11 @@ void AddExtendCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand(
       "extend", "give a token more time, within what its rule allows");
   command.footer(
-      "Example:\n"
+      "How long:\n"
       "  latchkeyctl extend abc123 --for 30m     # half an hour from now\n"
-      "  latchkeyctl extend abc123 --until 2026-01-02T15:04:05Z");
+      "  latchkeyctl extend abc123 --until 2026-01-02T15:04:05Z\n"
+      "Output:\n"
+      "  latchkeyctl extend abc123 --for 30m -o json | jq -r .expireTime");
   command.add_option("id", flags->id, "the token's id")->required();
   CLI::Option_group& how_long = *command.add_option_group("How long");
   how_long.add_option("--for", flags->for_time,

@@ -183,6 +183,8 @@ void AddRevokeCommand(CLI::App& app, CommandContext& context) {
       "--dry-run\n"
       "Asking (on a terminal; elsewhere several need --yes):\n"
       "  latchkeyctl revoke --node 'worker-*' --reason test --yes\n"
+      "Output:\n"
+      "  latchkeyctl revoke --label pool=gpu --reason test --yes -o name\n"
       "A certificate that was bought stays valid.");
   command.add_option("id", flags->id, "the token's id");
   command

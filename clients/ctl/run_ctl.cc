@@ -32,7 +32,13 @@ constexpr char kFooter[] =
     "Examples:\n"
     "  latchkeyctl issue --node worker-1 --out ticket\n"
     "  latchkeyctl list --state issued\n"
+    "Which broker:\n"
     "  latchkeyctl --context staging watch\n"
+    "  latchkeyctl --config ./latchkeyctl.yaml list\n"
+    "How long:\n"
+    "  latchkeyctl issue --node worker-1 --timeout 5m\n"
+    "Options:\n"
+    "  latchkeyctl --version\n"
     "latchkeyctl COMMAND --help has one for each group of flags.\n"
     "\n"
     "Exit codes:\n"
@@ -47,13 +53,17 @@ void AddSharedFlags(CLI::App& app, CommandContext& context) {
   context.context_name = DefaultCtlContext();
   app.add_option("--config", context.config_file,
                  "which broker to call, and as whom (default " +
-                     context.config_file + ", or $LATCHKEYCTL_CONFIG)");
+                     context.config_file + ", or $LATCHKEYCTL_CONFIG)")
+      ->group("Which broker");
   app.add_option("--context", context.context_name,
                  "the context of that file (default $LATCHKEYCTL_CONTEXT, or "
-                 "its current_context)");
+                 "its current_context)")
+      ->group("Which broker");
   app.add_option("--timeout", context.timeout,
+                 "repeat what fails because the broker is away or busy, and "
                  "give up after this time (default 30s; batch 5m for each "
-                 "1,000)");
+                 "1,000)")
+      ->group("How long");
 }
 
 void AddCommands(CLI::App& app, CommandContext& context) {

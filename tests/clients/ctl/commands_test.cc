@@ -2,6 +2,7 @@
 // memory.
 
 #include <filesystem>
+#include <regex>
 
 #include <absl/strings/match.h>
 #include <fmt/format.h>
@@ -164,16 +165,84 @@ TEST_F(CommandsTest, BadArgumentsAreExitCodeTwo) {
   EXPECT_THAT(broker_->issues, IsEmpty());
 }
 
+// A group of flags in a help: how it is called, and its flags.
+struct FlagGroup {
+  std::string title;
+  std::vector<std::string> flags;
+};
+
+// Without --help, which needs no example.
+std::vector<FlagGroup> GroupsIn(const std::string& help) {
+  static const std::regex title(
+      "(?:\\[Option Group: )?([A-Z][^:\\]]*)[:\\]] *");
+  static const std::regex flag("(?:^|[ ,])(--?[A-Za-z][A-Za-z0-9-]*)");
+  std::vector<FlagGroup> groups = {{"before any", {}}};
+  std::istringstream lines(help);
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch match;
+    if (std::regex_match(line, match, title)) groups.push_back({match[1], {}});
+    const size_t begin = line.find_first_not_of(' ');
+    if (begin == 0 || begin == std::string::npos || line[begin] != '-') {
+      continue;
+    }
+    // Up to the name of the value, or the description.
+    const std::string names = line.substr(begin, line.find(' ', begin) - begin);
+    if (names == "-h,--help") continue;
+    for (std::sregex_iterator it(names.begin(), names.end(), flag), end;
+         it != end; ++it) {
+      groups.back().flags.push_back((*it)[1]);
+    }
+  }
+  std::erase_if(groups, [](const auto& one) { return one.flags.empty(); });
+  return groups;
+}
+
+// The indented lines that run `command`; CLI11's "Usage:" is none.
+std::vector<std::string> ExamplesIn(const std::string& help,
+                                    const std::string& command) {
+  std::vector<std::string> examples;
+  std::istringstream lines(help);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("  ") &&
+        absl::StrContains(line + " ", "latchkeyctl " + command)) {
+      examples.push_back(line + " ");
+    }
+  }
+  return examples;
+}
+
 TEST_F(CommandsTest, EveryHelpHasAnExampleForEachGroupOfFlags) {
   EXPECT_THAT(Run({"--help"}).out,
               AllOf(HasSubstr("Exit codes"), HasSubstr("  4  ")));
-  for (const std::string command :
-       {"issue", "batch", "list", "get", "watch", "explain", "extend", "revoke",
-        "completion"}) {
-    const CtlResult help = Run({command, "--help"});
+  const std::vector<std::vector<std::string>> commands = {
+      {},         {"issue"},      {"batch"},          {"list"},
+      {"get"},    {"watch"},      {"extend"},         {"explain"},
+      {"revoke"}, {"completion"}, {"doctor"},         {"policy"},
+      {"audit"},  {"version"},    {"policy", "test"}, {"audit", "verify"}};
+  size_t groups = 0;
+  for (std::vector<std::string> arguments : commands) {
+    std::string command;
+    for (const std::string& word : arguments) command += word + " ";
+    SCOPED_TRACE(command);
+    arguments.emplace_back("--help");
+    const CtlResult help = Run(arguments);
     EXPECT_EQ(help.exit_code, 0);
-    EXPECT_THAT(help.out, HasSubstr("latchkeyctl " + command)) << command;
+    const std::vector<std::string> examples = ExamplesIn(help.out, command);
+    EXPECT_THAT(examples, Not(IsEmpty()));
+    for (const FlagGroup& group : GroupsIn(help.out)) {
+      ++groups;
+      EXPECT_TRUE(std::ranges::any_of(
+          group.flags,
+          [&](const auto& flag) {
+            return std::ranges::any_of(examples, [&](const auto& example) {
+              return absl::StrContains(example, " " + flag + " ");
+            });
+          }))
+          << "the group '" << group.title << "' has no example with one of "
+          << ::testing::PrintToString(group.flags);
+    }
   }
+  EXPECT_EQ(groups, 28U) << "each group was seen";
 }
 
 // --- list
