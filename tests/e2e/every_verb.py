@@ -4,9 +4,12 @@
 Usage: every_verb.py --protos DIR --stubs DIR --target HOST:PORT --ca FILE
                      [--certificate FILE --key FILE] [--token-file FILE]
                      --node PREFIX --foreign ID
+                     [--foreign-certificate FILE --foreign-key FILE]
+                     [--foreign-token-file FILE]
 
 --protos is the folder proto/ of the source tree; the stubs are made in --stubs,
-an empty folder. --foreign is the id of a token that belongs to somebody else.
+an empty folder. --foreign is the id of a token that belongs to somebody else,
+whose credential the flags --foreign-... name.
 Prints a line a step; ends with 1 at the first that is not as promised.
 """
 
@@ -48,6 +51,7 @@ def arguments():
         parser.add_argument("--" + name, required=True)
     for name in ("certificate", "key", "token-file"):
         parser.add_argument("--" + name)
+        parser.add_argument("--foreign-" + name)
     return parser.parse_args()
 
 
@@ -67,19 +71,22 @@ def read(path):
         return file.read()
 
 
-def channel():
+def channel(certificate, key, token_file):
     credentials = grpc.ssl_channel_credentials(
-        read(ARGS.ca),
-        read(ARGS.key) if ARGS.key else None,
-        read(ARGS.certificate) if ARGS.certificate else None)
-    if ARGS.token_file:
-        token = read(ARGS.token_file).decode().strip()
+        read(ARGS.ca), read(key) if key else None,
+        read(certificate) if certificate else None)
+    if token_file:
+        token = read(token_file).decode().strip()
         credentials = grpc.composite_channel_credentials(
             credentials, grpc.access_token_call_credentials(token))
     return grpc.secure_channel(ARGS.target, credentials)
 
 
-BROKER = token_broker_pb2_grpc.TokenBrokerStub(channel())
+BROKER = token_broker_pb2_grpc.TokenBrokerStub(
+    channel(ARGS.certificate, ARGS.key, ARGS.token_file))
+THEIRS = token_broker_pb2_grpc.TokenBrokerStub(
+    channel(ARGS.foreign_certificate, ARGS.foreign_key,
+            ARGS.foreign_token_file))
 
 
 def check(holds, what):
@@ -119,10 +126,11 @@ def get(token_id):
 class Watch:
     """The events of a stream, as they come."""
 
-    def __init__(self, cursor=""):
+    def __init__(self, cursor="", node="", broker=BROKER):
         self.cursor = cursor
         self.events = queue.Queue()
-        self.call = BROKER.WatchTokens(api.WatchTokensRequest(cursor=cursor))
+        self.call = broker.WatchTokens(api.WatchTokensRequest(
+            cursor=cursor, filter=types.TokenFilter(node_name=node)))
         self.started = threading.Event()
         threading.Thread(target=self.read, daemon=True).start()
         check(self.started.wait(DEADLINE), "a stream starts with progress")
@@ -132,16 +140,20 @@ class Watch:
             for news in self.call:
                 self.cursor = news.cursor
                 self.started.set()
-                if news.WhichOneof("news") == "event":
+                kind = news.WhichOneof("news")
+                if kind == "event":
                     self.events.put(
                         (news.event.token.id,
                          api.TokenEvent.Type.Name(news.event.type)))
+                elif kind != "progress":
+                    self.events.put(("stream", kind))
         except grpc.RpcError as error:
             if error.code() != grpc.StatusCode.CANCELLED:
                 self.events.put(("stream", str(error.code())))
 
     def until(self, wanted):
-        """Reads until every event of `wanted` has come, each once."""
+        """Reads until every event of `wanted` has come, each once, and nothing
+        else."""
         wanted = list(wanted)
         deadline = time.monotonic() + DEADLINE
         while wanted:
@@ -149,9 +161,16 @@ class Watch:
                 event = self.events.get(timeout=deadline - time.monotonic())
             except (queue.Empty, ValueError):
                 sys.exit(f"never told of {wanted}")
-            if event in wanted:
-                wanted.remove(event)
-        return True
+            check(event in wanted,
+                  f"told of {event}, which is no news or nobody's business, "
+                  f"waiting for {wanted}")
+            wanted.remove(event)
+
+    def end(self, node):
+        """Nothing else was told before a token that is issued now."""
+        last = BROKER.IssueToken(request(node), timeout=DEADLINE).token.id
+        self.until([(last, "ISSUED")])
+        self.call.cancel()
 
 
 def issue():
@@ -248,6 +267,24 @@ def strangers():
         blind = [str(answer).replace(ARGS.foreign, "zzzzzz")
                  for answer in (theirs, nobodys)]
         check(blind[0] == blind[1], f"{name} tells them apart: {blind}")
+    watch_strangers()
+
+
+def watch_strangers():
+    """What happens to another's token is told to that other alone, even to
+    whoever asks for its node."""
+    all_of_ours = Watch()
+    of_that_node = Watch(node=ARGS.node + "theirs")
+    theirs = Watch(node=ARGS.node + "theirs", broker=THEIRS)
+    since = all_of_ours.cursor
+    foreign = THEIRS.IssueToken(request("theirs"), timeout=DEADLINE).token.id
+    theirs.until([(foreign, "ISSUED")])
+    resumed = Watch(cursor=since)
+    last = BROKER.IssueToken(request("theirs"), timeout=DEADLINE).token.id
+    for watch in (all_of_ours, of_that_node, resumed):
+        watch.until([(last, "ISSUED")])
+        watch.call.cancel()
+    theirs.call.cancel()
 
 
 def main():
@@ -264,8 +301,10 @@ def main():
     print("list")
     manage(first, more[0])
     print("get, extend, revoke, explain")
-    Watch(cursor).until([(first, "EXTENDED"), (first, "REVOKED"),
-                         (more[0], "REVOKED")])
+    resumed = Watch(cursor)
+    resumed.until([(first, "EXTENDED"), (first, "REVOKED"),
+                   (more[0], "REVOKED")])
+    resumed.end("last")
     print("watch, resumed")
     strangers()
     print("strangers")

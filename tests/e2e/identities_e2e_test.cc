@@ -173,19 +173,27 @@ TEST_F(IdentitiesTest,
     const char* name;
     std::vector<std::string> credential;
     std::string foreign;
+    std::vector<std::string> foreign_credential;
   };
   const TempDir dir;
+  const std::string account = dir.Write("sa", TokenOf("scaler"));
+  const std::vector<std::string> foreign_certificate = {
+      "--foreign-certificate", autoscaler.certificate, "--foreign-key",
+      autoscaler.private_key};
   const Case cases[] = {
       {"certificate",
        {"--certificate", autoscaler.certificate, "--key",
         autoscaler.private_key},
-       bearers_own->token().id()},
+       bearers_own->token().id(),
+       {"--foreign-token-file", account}},
       {"service-account",
-       {"--token-file", dir.Write("sa", TokenOf("scaler"))},
-       foreign_to_bearers},
+       {"--token-file", account},
+       foreign_to_bearers,
+       foreign_certificate},
       {"jwt",
        {"--token-file", dir.Write("jwt", JwtOf(old_key_, {.issuer = "file"}))},
-       foreign_to_bearers},
+       foreign_to_bearers,
+       foreign_certificate},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);
@@ -207,6 +215,8 @@ TEST_F(IdentitiesTest,
                                         "--foreign",
                                         c.foreign};
     command.insert(command.end(), c.credential.begin(), c.credential.end());
+    command.insert(command.end(), c.foreign_credential.begin(),
+                   c.foreign_credential.end());
     const ProgramResult done = RunProgram(command, {}, absl::Minutes(2));
     EXPECT_EQ(done.exit_code, 0) << done.out << done.err;
     EXPECT_THAT(done.out, ::testing::HasSubstr("strangers"));

@@ -599,6 +599,7 @@ class ReloadE2eTest : public PolicyE2eTest {
  protected:
   static constexpr int kRounds = 30;
   static constexpr int kCallsPerSecond = 500;
+  static constexpr size_t kBestSeconds = 3;
 
   // Puts broker.yaml in place as an editor does, with other names for the
   // workers.
@@ -664,8 +665,10 @@ TEST_F(ReloadE2eTest, NoCallFailsBecauseOfAReloadUnderLoad) {
   channel_ = ProvisionerChannel(*broker);
   id_ = IdOf(IssueTicket(*broker, "worker-load"));
   const auto stub = v1::TokenBroker::NewStub(channel_);
-  OfferedLoad load(kCallsPerSecond,
-                   [&](int number) { return CallOfMix(*stub, number); });
+  OfferedLoad load(
+      kCallsPerSecond, [&](int number) { return CallOfMix(*stub, number); },
+      // So that calls may take a quarter of a second.
+      /*threads=*/128);
   for (int round = 0; round < kRounds; ++round) {
     Put(*broker, R"(["worker-*", "more-*"])");
     ASSERT_TRUE(Reload(*broker, "policy reloaded"));
@@ -677,6 +680,7 @@ TEST_F(ReloadE2eTest, NoCallFailsBecauseOfAReloadUnderLoad) {
     ASSERT_TRUE(Reload(*broker, "policy reloaded"));
     EXPECT_THAT(MayIssue("more-1"), ReasonIs(reason::kPolicyDenied));
   }
+  const double best = load.best_rate(kBestSeconds);
   // Nobody asks from here on: the file is looked at.
   Put(*broker, R"(["worker-*", "last-*"])");
   EXPECT_TRUE(WaitUntil([&] { return MayIssue("last-1").ok(); }));
@@ -687,11 +691,14 @@ TEST_F(ReloadE2eTest, NoCallFailsBecauseOfAReloadUnderLoad) {
   EXPECT_THAT(MayIssue("last-1"), IsOk());
 
   const std::vector<absl::Status> failures = load.End();
-  std::cout << fmt::format("{} calls, {:.0f} a second\n", load.calls(),
-                           load.rate());
+  std::cout << fmt::format(
+      "{} calls, {:.0f} a second, {:.0f} in the best {} s of reloads\n",
+      load.calls(), load.rate(), best, kBestSeconds);
   EXPECT_TRUE(failures.empty())
       << failures.size() << " failed, such as " << failures.front();
-  // A machine that has more to do is given some.
+  // The load was what it is called. All the time only where the machine has
+  // nothing else to do: whoever shares it is given half.
+  EXPECT_GE(best, 0.9 * kCallsPerSecond);
   EXPECT_GE(load.rate(), kCallsPerSecond / 2);
   const std::string metrics = HttpGet(broker->metrics_port(), "/metrics");
   EXPECT_THAT(
