@@ -42,12 +42,18 @@ void AddExplainCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand(
       "explain",
       "show what became of a token: who minted it, who claimed it, its CSRs, "
-      "its certificate and its Node, and why an attempt was refused");
+      "its certificate and its Node, and why attempts were refused, as far as "
+      "the cluster still has them");
   command.footer(
       "Example:\n"
       "  latchkeyctl explain abc123\n"
       "Output:\n"
-      "  latchkeyctl explain abc123 -o json | jq '.csrs[]'");
+      "  latchkeyctl explain abc123 -o json | jq '.csrs[]'\n"
+      "Of refused attempts it knows the first four at misuse, which the record "
+      "notes, and\n"
+      "the CSRs that the cluster still has, for an hour or so. Calls that were "
+      "refused\n"
+      "otherwise, and older CSRs, are in the broker's audit log only.");
   command.add_option("id", flags->id, "the token's id")->required();
   AddTextOutputFlag(command, flags->output);
   command.callback([&context, flags] {

@@ -168,6 +168,7 @@ std::string LineageText(const v1::ExplainTokenResponse& answer) {
       csrs.Add({TimeText(csr.create_time()), csr.name(), CsrOutcome(csr)});
     }
     text += "\n" + csrs.Take();
+    if (answer.more_csrs()) text += "there are, or may be, more CSRs\n";
   }
   text += "\n";
   if (!answer.has_node()) return text + "there is no Node of this name\n";

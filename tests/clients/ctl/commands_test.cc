@@ -349,10 +349,19 @@ TEST_F(CommandsTest, ExplainTellsTheStory) {
               AllOf(HasSubstr("2027-01-15T08:00:00Z  issued  minted under"),
                     HasSubstr("Denied SCOPE_NODE_NAME: asks for another name"),
                     HasSubstr("there is no Node"), Not(HasSubstr("\x1b"))));
+  EXPECT_THAT(result.out, Not(HasSubstr("more CSRs")));
+  story.set_more_csrs(true);
+  EXPECT_THAT(Run({"explain", "abc123"}).out, HasSubstr("more CSRs"));
   story.mutable_node()->set_name("worker-1");
   EXPECT_THAT(Run({"explain", "abc123"}).out, HasSubstr("Node worker-1 since"));
   EXPECT_THAT(Run({"explain", "abc123", "-o", "yaml"}).out,
               HasSubstr("\"Denied\""));
+}
+
+TEST_F(CommandsTest, ExplainSaysWhichAttemptsItKnows) {
+  EXPECT_THAT(
+      Run({"explain", "--help"}).out,
+      AllOf(HasSubstr("first four at misuse"), HasSubstr("audit log only")));
 }
 
 // --- extend
