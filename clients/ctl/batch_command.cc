@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,22 +42,21 @@ struct BatchFlags {
 
 absl::StatusOr<std::vector<BatchItem>> ReadItems(const CommandContext& context,
                                                  const BatchFlags& flags) {
-  std::string text;
-  if (flags.file == "-") {
-    text.assign(std::istreambuf_iterator<char>(context.in), {});
-  } else {
-    absl::StatusOr<std::string> read =
-        ReadFileBounded(flags.file, kMaxInputBytes);
-    if (!read.ok()) {
-      return absl::InvalidArgumentError(std::string(read.status().message()));
-    }
-    text = *std::move(read);
+  const bool is_stream = flags.file == "-";
+  const std::string name = is_stream ? "standard input" : flags.file;
+  const absl::StatusOr<std::string> text =
+      is_stream ? ReadStreamBounded(context.in, name, kMaxInputBytes)
+                : ReadFileBounded(flags.file, kMaxInputBytes);
+  if (!text.ok()) {
+    return WithCure(
+        absl::InvalidArgumentError(std::string(text.status().message())),
+        "name a file that is there and that you may read; one of more than "
+        "256 MiB has to be cut into several batches");
   }
-  const std::string name = flags.file == "-" ? "standard input" : flags.file;
   const bool is_yaml = flags.format.empty() ? flags.file.ends_with(".yaml") ||
                                                   flags.file.ends_with(".yml")
                                             : flags.format == "yaml";
-  return is_yaml ? ParseBatchYaml(name, text) : ParseBatchCsv(name, text);
+  return is_yaml ? ParseBatchYaml(name, *text) : ParseBatchCsv(name, *text);
 }
 
 absl::StatusOr<BatchId> IdOf(const BatchFlags& flags) {

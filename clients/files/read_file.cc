@@ -30,6 +30,11 @@ absl::Status ErrnoStatus(const std::string& path, int error) {
   }
 }
 
+absl::Status TooLarge(std::string_view name, size_t max_bytes) {
+  return absl::InvalidArgumentError(
+      fmt::format("{}: larger than {} bytes", name, max_bytes));
+}
+
 class FileDescriptor {
  public:
   explicit FileDescriptor(int fd) : fd_(fd) {}
@@ -85,10 +90,29 @@ absl::StatusOr<std::string> ReadFileBounded(const std::string& path,
     }
   }
   if (used > max_bytes) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: larger than {} bytes", path, max_bytes));
+    return TooLarge(path, max_bytes);
   }
   content.resize(used);
+  return content;
+}
+
+absl::StatusOr<std::string> ReadStreamBounded(std::istream& stream,
+                                              std::string_view name,
+                                              size_t max_bytes) {
+  constexpr size_t kChunk = 64 << 10;
+  std::string content;
+  while (stream) {
+    const size_t used = content.size();
+    if (used > max_bytes) return TooLarge(name, max_bytes);
+    content.resize(used + std::min(kChunk, max_bytes + 1 - used));
+    stream.read(content.data() + used,
+                static_cast<std::streamsize>(content.size() - used));
+    content.resize(used + static_cast<size_t>(stream.gcount()));
+  }
+  if (stream.bad()) {
+    return absl::InternalError(fmt::format("{}: cannot read", name));
+  }
+  if (content.size() > max_bytes) return TooLarge(name, max_bytes);
   return content;
 }
 

@@ -5,7 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <istream>
 #include <string>
+#include <string_view>
 
 #include <absl/status/statusor.h>
 
@@ -16,6 +18,13 @@ namespace latchkey {
 // for what is no regular file or larger than `max_bytes`, else kInternal.
 absl::StatusOr<std::string> ReadFileBounded(const std::string& path,
                                             size_t max_bytes);
+
+// The rest of a stream, such as standard input, called `name` in errors:
+// kInvalidArgument if it is larger than `max_bytes`, of which no more than one
+// byte beyond is read; kInternal if it cannot be read.
+absl::StatusOr<std::string> ReadStreamBounded(std::istream& stream,
+                                              std::string_view name,
+                                              size_t max_bytes);
 
 // What changes when a file is written or replaced, by rename or by a symbolic
 // link to another folder.

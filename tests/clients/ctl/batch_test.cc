@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <set>
+#include <streambuf>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -264,6 +265,31 @@ TEST_F(BatchTest, ReadsStandardInput) {
   const CtlResult bad = Run({"batch", "-"}, "node\nW\n");
   EXPECT_EQ(bad.exit_code, 2);
   EXPECT_THAT(bad.err, HasSubstr("standard input:2"));
+}
+
+// Never ends.
+class EndlessText final : public std::streambuf {
+ public:
+  size_t given() const { return given_; }
+
+ private:
+  int_type underflow() override {
+    setg(chunk_.data(), chunk_.data(), chunk_.data() + chunk_.size());
+    given_ += chunk_.size();
+    return traits_type::to_int_type(chunk_[0]);
+  }
+
+  std::string chunk_ = std::string(1 << 20, '\n');
+  size_t given_ = 0;
+};
+
+TEST_F(BatchTest, ReadsNoMoreOfStandardInputThanOfAFile) {
+  EndlessText endless;
+  const CtlResult result = RunOn(&endless, {"batch", "-"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("standard input: larger than"),
+                                HasSubstr("what to do: ")));
+  EXPECT_LE(endless.given(), size_t{258} << 20);
 }
 
 TEST_F(BatchTest, WritesMachineFiles) {

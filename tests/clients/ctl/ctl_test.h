@@ -47,7 +47,13 @@ class CtlTest : public ::testing::Test {
 
   CtlResult Run(std::vector<std::string> arguments,
                 const std::string& input = "", bool interactive = false) {
-    std::istringstream in(input);
+    std::stringbuf in(input);
+    return RunOn(&in, std::move(arguments), interactive);
+  }
+
+  CtlResult RunOn(std::streambuf* input, std::vector<std::string> arguments,
+                  bool interactive = false) {
+    std::istream in(input);
     std::ostringstream out;
     std::ostringstream err;
     latchkey::CommandContext context{

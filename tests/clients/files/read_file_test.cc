@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <sstream>
 
 #include <gmock/gmock.h>
 
@@ -38,6 +39,25 @@ TEST(ReadFileTest, ErrorsNameThePathAndTheReason) {
                                         HasSubstr("No such file"))));
   EXPECT_THAT(ReadFileBounded(dir.path().string(), 1),
               StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(ReadFileTest, AStreamHasTheSameLimit) {
+  const std::string content("a\0b\n", 4);
+  for (const size_t limit : {4, 100, 1 << 20}) {
+    std::istringstream stream(content);
+    EXPECT_THAT(ReadStreamBounded(stream, "input", limit),
+                IsOkAndHolds(content));
+  }
+  std::istringstream stream(content);
+  EXPECT_THAT(ReadStreamBounded(stream, "input", 3),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("input: larger than 3 bytes")));
+  std::istringstream empty;
+  EXPECT_THAT(ReadStreamBounded(empty, "input", 0), IsOkAndHolds(""));
+  const std::string long_text(300'000, 'x');
+  std::istringstream much(long_text);
+  EXPECT_THAT(ReadStreamBounded(much, "input", 300'000),
+              IsOkAndHolds(long_text));
 }
 
 TEST(ReadFileTest, AFifoDoesNotBlock) {
