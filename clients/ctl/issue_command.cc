@@ -1,17 +1,16 @@
 #include "clients/ctl/issue_command.h"
 
 #include <memory>
-#include <optional>
 #include <string>
-#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "clients/ctl/cures.h"
 #include "clients/ctl/issue_request.h"
 #include "clients/ctl/machine_files.h"
-#include "clients/ctl/new_file.h"
 #include "clients/ctl/token_text.h"
+#include "clients/files/durable_file.h"
 #include "core/secret_string.h"
 #include "core/status_macros.h"
 #include "crypto/random.h"
@@ -70,17 +69,30 @@ absl::StatusOr<NodeBroker> BrokerFor(const CommandContext& context,
   return broker;
 }
 
-absl::Status Write(const CommandContext& context, std::optional<NewFile>& file,
-                   std::string& text) {
-  absl::Status written;
-  if (file.has_value()) {
-    written = file->Write(text);
-  } else {
+// Before anything is minted, so that a ticket is not lost for want of a place.
+absl::Status CheckPlace(const std::string& out_file) {
+  if (out_file.empty()) return absl::OkStatus();
+  const absl::Status place = ProbeNewFile(out_file);
+  if (place.ok()) return place;
+  return WithCure(absl::InvalidArgumentError(std::string(place.message())),
+                  "name a new file with --out, in a folder that is there and "
+                  "that you may write to");
+}
+
+absl::Status Write(const CommandContext& context, const std::string& out_file,
+                   const std::string& text, const std::string& token_id) {
+  if (out_file.empty()) {
     context.out << text;
-    written = context.Flush();
+    return context.Flush();
   }
-  Wipe(text);
-  return written;
+  const absl::Status written = WriteNewFileDurably(out_file, text, 0600);
+  if (written.ok()) return written;
+  // Whatever it was, the same command may do next time.
+  return WithCure(absl::InternalError(std::string(written.message())),
+                  fmt::format("its token {} is minted, and useless without "
+                              "this file: make room for the file and run it "
+                              "again; latchkeyctl revoke {} ends the token",
+                              Visible(token_id), Visible(token_id)));
 }
 
 absl::StatusOr<int> Issue(const CommandContext& context,
@@ -96,11 +108,7 @@ absl::StatusOr<int> Issue(const CommandContext& context,
   LATCHKEY_ASSIGN_OR_RETURN(const NodeBroker broker,
                             BrokerFor(context, flags, request.delivery()));
   LATCHKEY_ASSIGN_OR_RETURN(const auto api, context.Connect());
-  std::optional<NewFile> file;
-  if (!flags.out_file.empty()) {
-    LATCHKEY_ASSIGN_OR_RETURN(NewFile created, NewFile::Create(flags.out_file));
-    file.emplace(std::move(created));
-  }
+  LATCHKEY_RETURN_IF_ERROR(CheckPlace(flags.out_file));
   LATCHKEY_ASSIGN_OR_RETURN(v1::IssueTokenResponse response,
                             api->IssueToken(request));
   const IssuedSecrets secrets(response);
@@ -113,7 +121,9 @@ absl::StatusOr<int> Issue(const CommandContext& context,
   }
   LATCHKEY_ASSIGN_OR_RETURN(std::string text,
                             RenderIssued(response, flags.output, broker));
-  LATCHKEY_RETURN_IF_ERROR(Write(context, file, text));
+  const absl::Status written = Write(context, flags.out_file, text, token.id());
+  Wipe(text);
+  LATCHKEY_RETURN_IF_ERROR(written);
   if (flags.output == "name") {
     context.out << Visible(token.id()) << "\n";
     LATCHKEY_RETURN_IF_ERROR(context.Flush());

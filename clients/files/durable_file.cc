@@ -107,6 +107,44 @@ absl::Status WriteTemporary(FileDescriptor& fd, const std::string& temporary,
   return absl::OkStatus();
 }
 
+// A temporary file beside `path`, durable but for its name.
+absl::StatusOr<std::string> WriteBeside(const std::string& path,
+                                        std::string_view content, mode_t mode) {
+  std::unique_ptr<FileDescriptor> fd;
+  LATCHKEY_ASSIGN_OR_RETURN(
+      std::string temporary,
+      MakeTemporary(path, [&fd](const std::string& name) {
+        fd = std::make_unique<FileDescriptor>(
+            open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+        return fd->get() < 0 ? errno : 0;
+      }));
+  FaultPoint("durable_file.temporary_made");
+  const absl::Status written = WriteTemporary(*fd, temporary, content, mode);
+  if (!written.ok()) {
+    unlink(temporary.c_str());
+    return written;
+  }
+  FaultPoint("durable_file.temporary_written");
+  return temporary;
+}
+
+absl::Status IsThere(const std::string& path) {
+  return absl::AlreadyExistsError(fmt::format("{}: is there already", path));
+}
+
+// Replaces nothing; an errno.
+int RenameToNew(const std::string& temporary, const std::string& path) {
+  if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(),
+                RENAME_NOREPLACE) == 0) {
+    return 0;
+  }
+  // NFS, for one, knows links only.
+  if (errno != EINVAL && errno != ENOSYS) return errno;
+  if (link(temporary.c_str(), path.c_str()) != 0) return errno;
+  unlink(temporary.c_str());
+  return 0;
+}
+
 // Renames `temporary` to `path`, durably; removes it if that fails.
 absl::Status Install(const std::string& temporary, const std::string& path) {
   if (rename(temporary.c_str(), path.c_str()) != 0) {
@@ -157,22 +195,28 @@ absl::Status ProbeDirectory(const std::string& path) {
 
 absl::Status WriteFileDurably(const std::string& path, std::string_view content,
                               mode_t mode) {
-  std::unique_ptr<FileDescriptor> fd;
-  LATCHKEY_ASSIGN_OR_RETURN(
-      const std::string temporary,
-      MakeTemporary(path, [&fd](const std::string& name) {
-        fd = std::make_unique<FileDescriptor>(
-            open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-        return fd->get() < 0 ? errno : 0;
-      }));
-  FaultPoint("durable_file.temporary_made");
-  const absl::Status written = WriteTemporary(*fd, temporary, content, mode);
-  if (!written.ok()) {
-    unlink(temporary.c_str());
-    return written;
-  }
-  FaultPoint("durable_file.temporary_written");
+  LATCHKEY_ASSIGN_OR_RETURN(const std::string temporary,
+                            WriteBeside(path, content, mode));
   return Install(temporary, path);
+}
+
+absl::Status WriteNewFileDurably(const std::string& path,
+                                 std::string_view content, mode_t mode) {
+  LATCHKEY_ASSIGN_OR_RETURN(const std::string temporary,
+                            WriteBeside(path, content, mode));
+  if (const int error = RenameToNew(temporary, path); error != 0) {
+    unlink(temporary.c_str());
+    return error == EEXIST ? IsThere(path) : ErrnoStatus("make", path, error);
+  }
+  FaultPoint("durable_file.renamed");
+  return SyncFolder(FolderOf(path));
+}
+
+absl::Status ProbeNewFile(const std::string& path) {
+  struct stat info = {};
+  if (lstat(path.c_str(), &info) == 0) return IsThere(path);
+  if (errno != ENOENT) return ErrnoStatus("make", path, errno);
+  return ProbeDirectory(FolderOf(path));
 }
 
 absl::Status SwapSymlink(const std::string& path, const std::string& target) {

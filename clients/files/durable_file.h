@@ -31,6 +31,14 @@ absl::Status ProbeDirectory(const std::string& path);
 absl::Status WriteFileDurably(const std::string& path, std::string_view content,
                               mode_t mode);
 
+// The same, but kAlreadyExists if anything is at `path`, which stays as it is.
+absl::Status WriteNewFileDurably(const std::string& path,
+                                 std::string_view content, mode_t mode);
+
+// OK if, as far as can be found out by making a file beside it,
+// WriteNewFileDurably(path) would do. kAlreadyExists.
+absl::Status ProbeNewFile(const std::string& path);
+
 // Makes `path` a symbolic link to `target`, in place of the link that is there;
 // at no moment is there none. kFailedPrecondition if `path` is anything but a
 // symbolic link.

@@ -12,6 +12,7 @@
 #include "core/refusal.h"
 #include "tests/clients/ctl/ctl_test.h"
 #include "tests/clients/ctl/hostile_text.h"
+#include "tests/testing/kill_at.h"
 #include "tests/testing/status_matchers.h"
 
 namespace latchkey_testing {
@@ -74,6 +75,33 @@ TEST_F(CommandsTest, IssueWritesANewFileAndNoOther) {
   const std::string other = dir_.File("other");
   EXPECT_EQ(Run({"issue", "--node", "w", "--out", other}).exit_code, 3);
   EXPECT_FALSE(std::filesystem::exists(other));
+}
+
+TEST_F(CommandsTest, IssueThatIsKilledCanBeRunAgain) {
+  const std::string file = dir_.File("ticket");
+  const std::vector<std::string> arguments = {"issue", "--node", "w", "--out",
+                                              file};
+  for (const char* point :
+       {"durable_file.temporary_made", "durable_file.temporary_written"}) {
+    const KillAt fault(point);
+    EXPECT_THROW((void)Run(arguments), Killed);
+    EXPECT_FALSE(std::filesystem::exists(file)) << "whole, or not at all";
+  }
+  // As a power cut leaves it: the broker was asked, and nothing is there.
+  broker_->before_answer = [&] { EXPECT_FALSE(std::filesystem::exists(file)); };
+  EXPECT_EQ(Run(arguments).exit_code, 0);
+  EXPECT_THAT(ReadFile(file), StartsWith("lk1_"));
+}
+
+TEST_F(CommandsTest, ATicketWithoutAPlaceIsToldOf) {
+  const std::string file = dir_.File("ticket");
+  // Another program is faster.
+  broker_->before_answer = [&] { dir_.Write("ticket", "theirs"); };
+  const CtlResult result = Run({"issue", "--node", "w", "--out", file});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(ReadFile(file), "theirs");
+  EXPECT_THAT(result.err, AllOf(HasSubstr("is there already"),
+                                HasSubstr("latchkeyctl revoke ")));
 }
 
 TEST_F(CommandsTest, IssueMakesMachineFiles) {

@@ -29,6 +29,8 @@ class FakeBrokerApi final : public latchkey::BrokerApi {
   std::function<absl::Status(const v1::IssueTokenRequest&)> judge;
   // Lost answers: what is minted stays minted.
   bool lose_answers = false;
+  // Runs in each IssueToken().
+  std::function<void()> before_answer;
   int most_at_once = 500;  // of a revocation
   // The token at which the cluster fails, once: the end of that revocation.
   std::string fails_once;
@@ -68,6 +70,7 @@ class FakeBrokerApi final : public latchkey::BrokerApi {
   absl::StatusOr<v1::IssueTokenResponse> IssueToken(
       const v1::IssueTokenRequest& request) override {
     issues.push_back(request);
+    if (before_answer) before_answer();
     if (absl::Status error = NextError(); !error.ok()) return error;
     return Mint(request);
   }

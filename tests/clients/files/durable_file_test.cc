@@ -120,6 +120,54 @@ TEST(DurableFileTest, ALeftoverDoesNotStopTheNextWriter) {
   EXPECT_THAT(WriteFileDurably(dir.File("file"), "x", 0600), IsOk());
 }
 
+TEST(DurableFileTest, ANewFileReplacesNothing) {
+  const TempDir dir;
+  const std::string path = dir.File("file");
+  {
+    const Umask umask(0777);
+    EXPECT_THAT(ProbeNewFile(path), IsOk());
+    EXPECT_THAT(NamesIn(dir.path()), IsEmpty());
+    ASSERT_THAT(WriteNewFileDurably(path, "first", 0600), IsOk());
+  }
+  EXPECT_EQ(ModeOf(path), 0600U);
+  std::filesystem::create_symlink("/nowhere", dir.File("link"));
+  std::filesystem::create_directory(dir.File("folder"));
+  for (const char* name : {"file", "link", "folder"}) {
+    EXPECT_THAT(ProbeNewFile(dir.File(name)),
+                StatusIs(absl::StatusCode::kAlreadyExists));
+    EXPECT_THAT(WriteNewFileDurably(dir.File(name), "second", 0600),
+                StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr(name)));
+  }
+  EXPECT_EQ(ReadFile(path), "first");
+  EXPECT_THAT(NamesIn(dir.path()), ElementsAre("file", "folder", "link"));
+  EXPECT_THAT(ProbeNewFile(dir.File("no/file")),
+              StatusIs(absl::StatusCode::kInternal));
+}
+
+TEST(DurableFileTest, AKilledWriterLeavesNoNewFileOrAWholeOne) {
+  struct Case {
+    const char* point;
+    bool there;
+  };
+  for (const Case& c : {Case{"durable_file.temporary_made", false},
+                        Case{"durable_file.temporary_written", false},
+                        Case{"durable_file.renamed", true}}) {
+    SCOPED_TRACE(c.point);
+    const TempDir dir;
+    const std::string path = dir.File("file");
+    {
+      const KillAt fault(c.point);
+      EXPECT_THROW((void)WriteNewFileDurably(path, "new", 0600), Killed);
+    }
+    EXPECT_EQ(std::filesystem::exists(path), c.there);
+    if (!c.there) {
+      EXPECT_THAT(ProbeNewFile(path), IsOk()) << "it can be made again";
+      EXPECT_THAT(WriteNewFileDurably(path, "new", 0600), IsOk());
+    }
+    EXPECT_EQ(ReadFile(path), "new");
+  }
+}
+
 TEST(DurableFileTest, LeftoversAreOnlyOurs) {
   const TempDir dir;
   for (const char* name : {".latchkey-tmp-kubelet.conf-17-0", ".latchkey-tmp-a",
