@@ -4,18 +4,26 @@
 #include <optional>
 #include <utility>
 
+#include "tests/simulation/fiber_switch.h"
+#include "tests/simulation/sanitizers.h"
+
 namespace latchkey_testing {
 
 using latchkey::Execution;
 
 // Stacks are shared by the fibers that come after one another; OpenSSL and
-// protobuf need some room.
+// protobuf need some room, and what sanitizers put between locals.
+#if defined(LATCHKEY_ASAN) || defined(LATCHKEY_TSAN)
+constexpr size_t kStackBytes = size_t{1} << 20;
+#else
 constexpr size_t kStackBytes = size_t{256} << 10;
+#endif
 
 struct Scheduler::Fiber {
   Group group = 0;
   std::function<void()> body;
   boost::context::fiber context;
+  std::optional<SanitizedFiber> sanitized;
   bool ended = false;
   bool signalled = false;
   // What it waits for, and its place among the sleepers; null, none: it does
@@ -59,12 +67,21 @@ Scheduler::FiberPtr Scheduler::Make(Group group, std::function<void()> body) {
   fiber->group = group;
   fiber->body = std::move(body);
   Fiber* const self = fiber.get();
-  fiber->context = boost::context::fiber(
-      std::allocator_arg, stacks_, [this, self](boost::context::fiber&& back) {
-        back_ = std::move(back);
-        self->body();
-        return std::move(back_);
-      });
+  const boost::context::stack_context stack = stacks_.allocate();
+  // Stacks grow downwards.
+  fiber->sanitized.emplace(static_cast<char*>(stack.sp) - stack.size,
+                           stack.size);
+  {
+    const FiberSwitch to(*fiber->sanitized);
+    fiber->context = boost::context::fiber(
+        std::allocator_arg,
+        boost::context::preallocated(stack.sp, stack.size, stack), stacks_,
+        [this, self](boost::context::fiber&& back) {
+          back_ = std::move(back);
+          self->body();
+          return std::move(back_);
+        });
+  }
   fibers_.push_back(fiber);
   ready_.push_back(fiber);
   return fiber;
@@ -102,9 +119,11 @@ void Scheduler::Kill(Group group) {
   frozen_.erase(group);
   unwinding_ = true;
   for (const FiberPtr& fiber : killed) {
-    fiber->context = boost::context::fiber();
-    fiber->body = nullptr;
-    fiber->ended = true;
+    {
+      const FiberSwitch to(*fiber->sanitized);
+      fiber->context = boost::context::fiber();
+    }
+    End(fiber);
   }
   unwinding_ = false;
   for (const FiberPtr& fiber : killed) Signal(fiber.get());
@@ -166,13 +185,21 @@ bool Scheduler::PassTime(absl::Time until) {
 void Scheduler::Resume(const FiberPtr& fiber) {
   ++turns_;
   running_ = fiber;
-  fiber->context = std::move(fiber->context).resume();
+  {
+    const FiberSwitch to(*fiber->sanitized);
+    fiber->context = std::move(fiber->context).resume();
+  }
   running_ = nullptr;
   if (fiber->context) return;
-  fiber->ended = true;
-  fiber->body = nullptr;
+  End(fiber);
   std::erase(fibers_, fiber);
   Signal(fiber.get());
+}
+
+void Scheduler::End(const FiberPtr& fiber) {
+  fiber->ended = true;
+  fiber->body = nullptr;
+  fiber->sanitized.reset();
 }
 
 void Scheduler::Park() { back_ = std::move(back_).resume(); }

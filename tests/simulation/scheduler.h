@@ -85,6 +85,8 @@ class Scheduler final : public latchkey::Execution {
   // Leaves the running fiber until it is ready again.
   void Park();
   void Resume(const FiberPtr& fiber);
+  // Its stack is no more.
+  static void End(const FiberPtr& fiber);
   // Takes the fiber out of wherever it waits.
   void StopWaiting(const FiberPtr& fiber);
   // Moves time to the next sleeper that may wake; false if there is none before

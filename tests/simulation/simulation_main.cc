@@ -19,6 +19,11 @@
 #include <CLI/CLI.hpp>
 
 #include "tests/simulation/history.h"
+#include "tests/simulation/sanitizers.h"
+
+#ifdef LATCHKEY_ASAN
+#include <sanitizer/lsan_interface.h>
+#endif
 
 namespace {
 
@@ -108,6 +113,10 @@ void WorkInProcesses(const Plan& plan, SteadyClock::time_point end,
     if (worker == 0) {
       Work(plan, job, end, shared);
       std::fflush(nullptr);
+#ifdef LATCHKEY_ASAN
+      // Which an _exit does not; it ends the process if there is one.
+      __lsan_do_leak_check();
+#endif
       _exit(0);
     }
     workers.push_back(worker);
