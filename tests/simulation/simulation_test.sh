@@ -2,9 +2,9 @@
 # Usage: simulation_test.sh
 #
 # Simulates $LATCHKEY_SIMULATE_COUNT (100000) histories, always the same ones, or as
-# many as $LATCHKEY_SIMULATE_SECONDS (400) are enough for, with the optimised
-# latchkey_simulate that $LATCHKEY_SIMULATE_DIR has (preset release); without it
-# there is nothing to run. Where nothing may be left out it takes the time it takes.
+# many as $LATCHKEY_SIMULATE_SECONDS (400) are enough for, with the latchkey_simulate
+# that $LATCHKEY_SIMULATE_DIR has; without it there is nothing to run. Where nothing
+# may be left out it takes the time it takes.
 set -eu
 . "$(dirname "$0")/../left_out.sh"
 if [ -z "${LATCHKEY_SIMULATE_DIR:-}" ]; then

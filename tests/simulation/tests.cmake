@@ -1,4 +1,5 @@
-# With the optimised program, which ./latchkey test builds with preset release.
+# With the program in $LATCHKEY_SIMULATE_DIR: the optimised one, which ./latchkey test
+# builds with preset release, or that of the presets asan and tsan, which say so.
 add_test(NAME simulation_test
          COMMAND ${CMAKE_CURRENT_LIST_DIR}/simulation_test.sh)
 add_test(NAME simulation_repeats_test
