@@ -22,7 +22,8 @@ struct HistoryOptions {
   double trouble = 1;
   // The numbers of the faults that happen; nullopt: all that are drawn.
   std::optional<std::set<int>> only_faults;
-  bool keep_trace = false;
+  // Prints what happens, as it happens.
+  bool trace = false;
 };
 
 struct HistoryResult {
@@ -37,7 +38,6 @@ struct HistoryResult {
   int refused_thieves = 0;
   int certificates = 0;
   uint64_t turns = 0;
-  std::vector<std::string> trace;
 };
 
 HistoryResult RunHistory(const HistoryOptions& options);

@@ -1,5 +1,6 @@
 #include "tests/simulation/network.h"
 
+#include <cstdio>
 #include <utility>
 
 #include <absl/status/statusor.h>
@@ -363,11 +364,12 @@ void Network::NoteChange(std::string_view plural) {
   for (const char& each : topics_) scheduler_.Signal(&each);
 }
 
-void Network::Trace(std::string line) {
+void Network::Trace(std::string_view line) {
   if (!traced_) return;
-  trace_.push_back(fmt::format("{:>9.3f} [{}] {}",
-                               absl::ToDoubleSeconds(scheduler_.Now() - begin_),
-                               scheduler_.CurrentGroup(), line));
+  fmt::print("  {:>9.3f} [{}] {}\n",
+             absl::ToDoubleSeconds(scheduler_.Now() - begin_),
+             scheduler_.CurrentGroup(), line);
+  std::fflush(stdout);
 }
 
 }  // namespace latchkey_testing

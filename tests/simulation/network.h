@@ -100,9 +100,9 @@ class Network {
 
   // What happened, for whoever reads a failing history.
   bool traced() const { return traced_; }
-  void Trace(std::string line);
-  void KeepTrace() { traced_ = true; }
-  const std::vector<std::string>& trace() const { return trace_; }
+  void Trace(std::string_view line);
+  // From here on the trace is printed as it comes: a history may end in a crash.
+  void PrintTrace() { traced_ = true; }
 
   Scheduler& scheduler() { return scheduler_; }
   Faults& faults() { return faults_; }
@@ -138,7 +138,6 @@ class Network {
   std::array<char, kTopics> topics_ = {};  // their addresses
   std::map<std::string, KnownToken> known_tokens_;
   bool traced_ = false;
-  std::vector<std::string> trace_;
   std::vector<Failure> failures_;
 };
 

@@ -222,7 +222,9 @@ absl::StatusOr<BatchResults> World::IssueTogether(
         latchkey::IssueBatch(
             at.tokens, at.batch_queue, Provisioner(), items,
             [] { return false; },
-            [end](BatchResults results) { end->Set(std::move(results)); });
+            [end](BatchResults results, const latchkey::BatchTimes& /*times*/) {
+              end->Set(std::move(results));
+            });
         return end->Await();
       });
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Usage: repeats_test.sh
 #
-# The same seed is the same history, to the last turn, in another process too.
+# The same seed is the same history, to the last turn, in another process too, and
+# whatever histories the process has run before.
 # $LATCHKEY_SIMULATE_DIR has the program (simulation_test.sh).
 set -u
 . "$(dirname "$0")/../left_out.sh"
@@ -16,4 +17,8 @@ for run in 1 2; do
 done
 [ "$(wc -l <"$work/1")" -gt 10000 ] || { echo "there is no trace"; exit 1; }
 diff "$work/1" "$work/2" | head -n 20
-cmp "$work/1" "$work/2"
+cmp "$work/1" "$work/2" || exit 1
+"$LATCHKEY_SIMULATE_DIR/latchkey_simulate" --first 171 --count 1 --trace \
+  >"$work/alone" || exit 1
+sed -n '/^seed 171:$/,/^seed 172:$/p' "$work/1" | sed '$d' >"$work/among-others"
+cmp "$work/alone" "$work/among-others"

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <new>
 #include <optional>
 #include <set>
@@ -140,15 +141,16 @@ std::string Join(const std::set<int>& numbers) {
   return text.empty() ? "none" : text;
 }
 
-void Show(const HistoryOptions& options, const HistoryResult& result) {
+// Runs it with its trace; false if it broke a promise.
+bool Show(HistoryOptions options) {
+  options.trace = true;
   std::printf("seed %llu:\n", static_cast<unsigned long long>(options.seed));
+  const HistoryResult result = RunHistory(options);
   for (const Violation& what : result.violations) {
     std::printf("  VIOLATION %s: %s\n", what.promise.c_str(),
                 what.detail.c_str());
   }
-  for (const std::string& line : result.trace) {
-    std::printf("  %s\n", line.c_str());
-  }
+  return result.violations.empty();
 }
 
 // Repeats a history that failed, with the faults that it takes and no others.
@@ -170,8 +172,21 @@ void Explain(const Plan& plan, uint64_t seed) {
         options.only_faults->size(), static_cast<unsigned long long>(seed),
         Join(*options.only_faults).c_str());
   }
-  options.keep_trace = true;
-  Show(options, RunHistory(options));
+  Show(options);
+}
+
+// Does `work` in a process of its own, which it may take with it.
+bool Survives(const std::function<void()>& work) {
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    work();
+    std::fflush(nullptr);
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 std::set<int> ParseFaults(const std::string& text) {
@@ -209,8 +224,17 @@ int Report(const Plan& plan, double seconds, const Shared& shared) {
                 static_cast<unsigned long long>(seed - plan.first + 1));
   }
   std::fflush(stdout);
-  if (!seeds.empty()) Explain(plan, seeds.front());
-  return seeds.empty() ? 0 : 1;
+  if (seeds.empty()) return 0;
+  HistoryOptions first = plan.options;
+  first.seed = seeds.front();
+  if (Survives([&] { RunHistory(first); })) {
+    Explain(plan, first.seed);
+  } else {
+    Survives([&] { Show(first); });
+    std::printf("seed %llu: the process dies of it, after what stands above\n",
+                static_cast<unsigned long long>(first.seed));
+  }
+  return 1;
 }
 
 }  // namespace
@@ -236,19 +260,17 @@ int main(int argc, char** argv) {
                  "of the faults drawn, only these: 3,17 or none");
   app.add_flag("--no-shrink{false}", plan.shrink,
                "show a history that fails with all its faults");
-  app.add_flag("--trace", plan.options.keep_trace,
+  app.add_flag("--trace", plan.options.trace,
                "one after the other, and print what happened");
   CLI11_PARSE(app, argc, argv);
   if (!faults.empty()) plan.options.only_faults = ParseFaults(faults);
-  if (plan.options.keep_trace) {
-    bool failed = false;
+  if (plan.options.trace) {
+    bool passed = true;
     for (uint64_t i = 0; i < plan.count; ++i) {
       plan.options.seed = plan.first + i;
-      const HistoryResult result = RunHistory(plan.options);
-      Show(plan.options, result);
-      failed |= !result.violations.empty();
+      passed &= Show(plan.options);
     }
-    return failed ? 1 : 0;
+    return passed ? 0 : 1;
   }
   const auto begin = SteadyClock::now();
   const auto end =

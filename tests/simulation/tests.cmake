@@ -11,3 +11,7 @@ set_tests_properties(simulation_test PROPERTIES RUN_SERIAL ON)
 add_test(NAME simulation_mutants_test
          COMMAND ${CMAKE_CURRENT_LIST_DIR}/mutants.sh --check ${PROJECT_SOURCE_DIR})
 set_tests_properties(simulation_mutants_test PROPERTIES LABELS unit)
+add_test(NAME simulation_catches_test
+         COMMAND ${CMAKE_CURRENT_LIST_DIR}/mutants.sh --some)
+set_tests_properties(simulation_catches_test PROPERTIES
+                     LABELS simulation SKIP_RETURN_CODE 77 TIMEOUT 1500 PROCESSORS 2)

@@ -28,6 +28,8 @@ constexpr absl::Duration kTroubledTime = absl::Seconds(60);
 constexpr absl::Duration kPatience = absl::Minutes(30);
 constexpr absl::Duration kScrubPatience = absl::Minutes(10);
 constexpr uint64_t kThoroughEvery = 16;
+// A history has some 1,500.
+constexpr uint64_t kMaxTurns = 1'000'000;
 // A machine that is there for so long, and the API server too, fetches the
 // certificate that is there for it: the longest pause between two attempts.
 constexpr absl::Duration kFetchTime = absl::Seconds(20);
@@ -116,7 +118,7 @@ World::World(const HistoryOptions& options)
       controllers_client_(network_.ClientOf(latchkey::AdminUser())),
       policy_(SimulatedPolicy(scheduler_)),
       short_lives_(scheduler_.Chance(0.15)) {
-  if (options.keep_trace) network_.KeepTrace();
+  if (options.trace) network_.PrintTrace();
   if (thorough_) log_.KeepTexts();
 }
 
@@ -383,8 +385,7 @@ void World::Judge() {
     }
   }
   if (!thorough_) return;
-  scheduler_.Run(scheduler_.Now() + kScrubPatience,
-                 [this] { return Scrubbed(); });
+  GiveTurns(scheduler_.Now() + kScrubPatience, [this] { return Scrubbed(); });
   if (!Scrubbed()) {
     Complain("a token with a certificate was never spent", "");
   }
@@ -423,22 +424,30 @@ void World::LookForSecrets() {
   look("what many may read", log_.PublicTexts());
 }
 
+bool World::GoesRound() const { return scheduler_.turns() >= kMaxTurns; }
+
+void World::GiveTurns(absl::Time until, const std::function<bool()>& done) {
+  scheduler_.Run(until, [&] { return GoesRound() || done(); });
+}
+
 HistoryResult World::Run() {
   network_.SetRates(Troubled());
   HearLines(thorough_);
   Plan();
   scheduler_.Spawn(scheduler_.NewGroup(), [this] { MakeTrouble(); });
   scheduler_.Spawn(scheduler_.NewGroup(), [this] { MakeTrouble(); });
-  scheduler_.Run(kBegin + kTroubledTime, [] { return false; });
+  GiveTurns(kBegin + kTroubledTime, [] { return false; });
   MakePeace();
-  scheduler_.Run(kBegin + kTroubledTime + kPatience,
-                 [this] { return Settled(); });
-  Judge();
+  GiveTurns(kBegin + kTroubledTime + kPatience, [this] { return Settled(); });
+  if (GoesRound()) {
+    Complain("it goes round and round", fmt::format("{} turns", kMaxTurns));
+  } else {
+    Judge();
+  }
   result_.violations = violations_.all();
   result_.faults = faults_.drawn();
   result_.certificates = log_.certificates();
   result_.turns = scheduler_.turns();
-  result_.trace = network_.trace();
   return std::move(result_);
 }
 

@@ -121,6 +121,10 @@ class World {
   void RegisterNode(const Machine& machine);
   bool Settled() const;
   bool Scrubbed() const;
+  // Gives turns until `done`, the time is `until`, or it goes round.
+  void GiveTurns(absl::Time until, const std::function<bool()>& done);
+  // Far more turns than a history has: it would never end.
+  bool GoesRound() const;
   void Judge();
   void LookForSecrets();
   bool IsExcused(const Machine& machine);
