@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 
 #include "clients/ctl/command_context.h"
+#include "clients/ctl/field_flags.h"
 #include "clients/ctl/visible_text.h"
+#include "core/reasons.h"
 #include "core/refusal.h"
 
 namespace latchkey {
@@ -24,8 +26,7 @@ constexpr std::array kCures = {
          "check the certificate or the token file of this context: it must be "
          "valid now, and of an authority or issuer that the broker trusts"},
     Cure{"POLICY_DENIED",
-         "ask for what the rule allows, or have the broker's policy changed; "
-         "--validate-only asks without minting"},
+         "ask for what the rule allows, or have the broker's policy changed"},
     Cure{"REQUEST_ID_REUSED",
          "leave --request-id out, or use a new one for a new request"},
     Cure{"OVERLOADED", "run it again in a moment; --timeout waits longer"},
@@ -146,7 +147,10 @@ absl::Status WithCure(absl::Status status, std::string_view cure) {
 
 int ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return kDone;
-  if (IsOurs(status)) return kBadUsage;
+  // Which side noticed makes no difference to whoever typed it.
+  if (IsOurs(status) || ReasonOf(status) == reason::kInvalidField) {
+    return kBadUsage;
+  }
   return IsPassing(status) ? kFailedForNow : kRefused;
 }
 
@@ -165,8 +169,11 @@ std::string ErrorText(const absl::Status& status) {
     if (cure.empty()) cure = "docs/errors.md explains the reason";
   }
   const auto own = status.GetPayload(kCureUrl);
-  return text + fmt::format("what to do: {}\n",
-                            own.has_value() ? std::string(*own) : cure);
+  const std::string_view flag = FlagOf(status);
+  std::string what(cure);
+  if (!flag.empty()) what = fmt::format("correct {}, and run it again", flag);
+  if (own.has_value()) what = std::string(*own);
+  return text + fmt::format("what to do: {}\n", what);
 }
 
 }  // namespace latchkey

@@ -75,9 +75,9 @@ def run(*arguments, code=0, stdin="", **where):
     return done.stdout, done.stderr
 
 
-def refused(reason, *arguments, **more):
+def refused(reason, *arguments, code=3, **more):
     """The error of a command that the broker refuses for `reason`."""
-    out, err = run(*arguments, code=3, **more)
+    out, err = run(*arguments, code=code, **more)
     check(out == "", f"{arguments}: output of what was refused")
     check(f"\nreason: {reason}\n" in err, f"{arguments}: {err}")
     check("\nwhat to do: " in err, f"{arguments} says what to do: {err}")
@@ -167,7 +167,7 @@ def issue():
     check(out == "" and err.startswith("allowed: "), "--validate-only")
     err = refused("POLICY_DENIED", "issue", "--node", "not-" + name)
     check("field: scope.node_name" in err, "the denied field")
-    err = refused("INVALID_FIELD", "issue", "--node", "Not A Name")
+    err = refused("INVALID_FIELD", "issue", "--node", "Not A Name", code=2)
     check("field: scope.node_name" in err, "the malformed field")
     run("issue", "--node", name, "--lifetime", "soon", code=2)
     run("issue", code=2)
@@ -302,7 +302,7 @@ def listed(ids):
     early = set(run(*flags, "--expires-before", "25m", "-o", "name")[0].split())
     check(early == {ids[0]}, "list --expires-before")
     run("list", "--state", "nonsense", code=2)
-    refused("INVALID_FIELD", "list", "--node", "Not A Name")
+    refused("INVALID_FIELD", "list", "--node", "Not A Name", code=2)
 
 
 def look(token_id):

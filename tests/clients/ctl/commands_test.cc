@@ -193,6 +193,15 @@ TEST_F(CommandsTest, BadArgumentsAreExitCodeTwo) {
   EXPECT_THAT(broker_->issues, IsEmpty());
 }
 
+TEST_F(CommandsTest, WhatTheBrokerFindsWrongWithAnArgumentNamesTheFlag) {
+  broker_->next_errors = {
+      latchkey::InvalidField("scope.node_name", "is no name")};
+  const CtlResult result = Run({"issue", "--node", "Worker_1"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err,
+              HasSubstr("what to do: correct --node, and run it again\n"));
+}
+
 // A group of flags in a help: how it is called, and its flags.
 struct FlagGroup {
   std::string title;

@@ -51,7 +51,8 @@ TEST(CuresTest, AnErrorEndsWithWhatToDo) {
                              "POLICY_DENIED", "no rule\x1b", {{"rule", "a"}})),
             "latchkeyctl: no rule\\x1b\nreason: POLICY_DENIED\n  rule: a\n"
             "what to do: ask for what the rule allows, or have the broker's "
-            "policy changed; --validate-only asks without minting\n");
+            "policy changed\n")
+      << "whatever was asked for: a list too may be denied";
   EXPECT_THAT(
       ErrorText(Refuse(absl::StatusCode::kUnavailable, "NEW_REASON", "x")),
       HasSubstr("docs/errors.md"));
@@ -81,6 +82,15 @@ TEST(CuresTest, AnErrorMayHaveACureOfItsOwn) {
   EXPECT_EQ(ExitCodeOf(error), 1);
 }
 
+TEST(CuresTest, AFieldOfTheProtocolIsCalledByItsFlag) {
+  EXPECT_THAT(ErrorText(InvalidField("labels", "at most 16")),
+              HasSubstr("what to do: correct --label, and"));
+  EXPECT_THAT(ErrorText(InvalidField("strange", "x")),
+              HasSubstr("what to do: correct the field"));
+  EXPECT_THAT(ErrorText(WithCure(InvalidField("labels", "x"), "nearer")),
+              HasSubstr("what to do: nearer\n"));
+}
+
 TEST(CuresTest, TheExitCodeSaysWhetherToTryAgain) {
   EXPECT_EQ(ExitCodeOf(absl::OkStatus()), 0);
   EXPECT_EQ(ExitCodeOf(absl::UnavailableError("")), 1);
@@ -88,7 +98,7 @@ TEST(CuresTest, TheExitCodeSaysWhetherToTryAgain) {
   EXPECT_EQ(ExitCodeOf(absl::InvalidArgumentError("")), 2);
   EXPECT_EQ(ExitCodeOf(Refuse(absl::StatusCode::kInvalidArgument,
                               "INVALID_FIELD", "")),
-            3);
+            2);
   EXPECT_EQ(ExitCodeOf(absl::UnauthenticatedError("")), 3);
 }
 
