@@ -13,6 +13,9 @@ namespace latchkey {
 // form, a surrogate, or what is beyond Unicode.
 size_t Utf8Length(std::string_view text);
 
+// True if the whole of `text` is UTF-8.
+bool IsUtf8(std::string_view text);
+
 }  // namespace latchkey
 
 #endif  // LATCHKEY_CORE_UTF8_H_

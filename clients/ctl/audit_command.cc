@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "audit/audit_verify.h"
+#include "clients/ctl/arguments.h"
 #include "clients/ctl/cures.h"
 #include "clients/ctl/data_tree.h"
 #include "clients/ctl/output_flag.h"
@@ -139,7 +140,7 @@ void AddAuditCommand(CLI::App& app, CommandContext& context) {
       "  latchkeyctl audit verify audit.log -o json | jq .proven\n"
       "Exit codes: 0 proven, 1 a file cannot be read, 2 wrong arguments, "
       "3 not proven.");
-  verify->add_option("FILE", flags->files, "audit files, in any order")
+  AsPath(verify->add_option("FILE", flags->files, "audit files, in any order"))
       ->required();
   verify->add_flag("--allow-missing-start", flags->allow_missing_start,
                    "older files were thrown away: prove what is there");

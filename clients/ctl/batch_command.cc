@@ -12,6 +12,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "clients/ctl/arguments.h"
 #include "clients/ctl/batch_id.h"
 #include "clients/ctl/batch_input.h"
 #include "clients/ctl/batch_run.h"
@@ -250,26 +251,25 @@ absl::StatusOr<int> Batch(const CommandContext& context,
 }
 
 void AddFlags(CLI::App& command, BatchFlags& flags) {
-  command
-      .add_option("file", flags.file,
-                  "a CSV or a YAML file; - is standard input")
+  AsPath(command.add_option("file", flags.file,
+                            "a CSV or a YAML file; - is standard input"))
       ->required();
   command
       .add_option("--format", flags.format,
                   "csv or yaml; default: by the file's name, else csv")
       ->check(CLI::IsMember({"csv", "yaml"}))
       ->group("Input");
-  command
-      .add_option("--batch-id-file", flags.batch_id_file,
-                  "what makes this the same batch when it is run again; made "
-                  "if it is missing, mode 0600. A secret: with read access to "
-                  "the tokens' Secrets it gives the tickets away. Default: "
-                  ".batch-id in --out-dir")
+  AsPath(command.add_option(
+             "--batch-id-file", flags.batch_id_file,
+             "what makes this the same batch when it is run again; made if it "
+             "is missing, mode 0600. A secret: with read access to the tokens' "
+             "Secrets it gives the tickets away. Default: .batch-id in "
+             "--out-dir"))
       ->group("Running it again");
-  command
-      .add_option("--out-dir", flags.out_dir,
-                  "write a file for each machine, mode 0600, named after its "
-                  "node; a machine whose file is there is left alone")
+  AsPath(command.add_option(
+             "--out-dir", flags.out_dir,
+             "write a file for each machine, mode 0600, named after its node; "
+             "a machine whose file is there is left alone"))
       ->group("Output");
   command
       .add_option("--content", flags.content,

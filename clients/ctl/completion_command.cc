@@ -1,5 +1,6 @@
 #include "clients/ctl/completion_command.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -23,7 +24,8 @@ struct Flag {
 struct Command {
   // The words that lead to it: "policy test"; empty for the program itself.
   std::string path;
-  std::vector<std::string> subcommands;
+  // Its subcommands, and what its positionals may be.
+  std::vector<std::string> words;
   std::vector<Flag> flags;
 };
 
@@ -44,7 +46,18 @@ void AddFlags(const CLI::App& app, Command& command) {
     for (const auto& name : option->get_lnames()) {
       flag.names.push_back("--" + name);
     }
-    if (flag.names.empty()) continue;  // a positional
+    if (flag.names.empty()) {  // a positional
+      for (const std::string& choice : ChoicesOf(*option)) {
+        command.words.push_back(choice);
+      }
+      continue;
+    }
+    // The program's own flags come last; a command may have one of that name.
+    if (std::ranges::any_of(command.flags, [&](const Flag& other) {
+          return other.names == flag.names;
+        })) {
+      continue;
+    }
     flag.takes_value = option->get_items_expected_max() > 0;
     flag.choices = ChoicesOf(*option);
     flag.description = option->get_description();
@@ -55,7 +68,7 @@ void AddFlags(const CLI::App& app, Command& command) {
 // `app` and what is below it. The program's own flags may stand anywhere.
 void Collect(const CLI::App& root, const CLI::App& app, const std::string& path,
              std::vector<Command>& commands) {
-  Command command{.path = path, .subcommands = {}, .flags = {}};
+  Command command{.path = path, .words = {}, .flags = {}};
   AddFlags(app, command);
   if (&root != &app) AddFlags(root, command);
   for (const CLI::App* sub : app.get_subcommands({})) {
@@ -63,7 +76,7 @@ void Collect(const CLI::App& root, const CLI::App& app, const std::string& path,
       AddFlags(*sub, command);  // a group of flags
       continue;
     }
-    command.subcommands.push_back(sub->get_name());
+    command.words.push_back(sub->get_name());
     Collect(root, *sub,
             path.empty() ? sub->get_name() : path + " " + sub->get_name(),
             commands);
@@ -96,7 +109,7 @@ std::string StepFunction(const std::vector<Command>& commands) {
 }
 
 std::string CommandCase(const Command& command) {
-  std::vector<std::string> words = command.subcommands;
+  std::vector<std::string> words = command.words;
   for (const Flag& flag : command.flags) {
     words.insert(words.end(), flag.names.begin(), flag.names.end());
   }
@@ -200,7 +213,7 @@ std::string FishScript(const std::vector<Command>& commands) {
   std::string lines;
   for (const Command& command : commands) {
     if (!command.path.empty()) paths.push_back(Quoted(command.path));
-    for (const std::string& name : command.subcommands) {
+    for (const std::string& name : command.words) {
       lines += fmt::format("complete -c latchkeyctl -n {} -f -a {}\n",
                            Quoted("__latchkeyctl_at " + command.path), name);
     }

@@ -15,6 +15,7 @@
 #include <absl/time/clock.h>
 #include <fmt/format.h>
 
+#include "clients/ctl/arguments.h"
 #include "clients/ctl/cures.h"
 #include "clients/doctor/access_checks.h"
 #include "clients/doctor/doctor.h"

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "clients/ctl/arguments.h"
 #include "clients/ctl/data_tree.h"
 #include "clients/ctl/output_flag.h"
 #include "clients/ctl/token_text.h"
@@ -54,7 +55,7 @@ void AddExplainCommand(CLI::App& app, CommandContext& context) {
       "the CSRs that the cluster still has, for an hour or so. Calls that were "
       "refused\n"
       "otherwise, and older CSRs, are in the broker's audit log only.");
-  command.add_option("id", flags->id, "the token's id")->required();
+  AddTokenId(command, flags->id)->required();
   AddTextOutputFlag(command, flags->output);
   command.callback([&context, flags] {
     context.run = [&context, flags] { return Explain(context, *flags); };

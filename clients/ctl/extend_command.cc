@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "clients/ctl/arguments.h"
 #include "clients/ctl/filter_flags.h"
 #include "clients/ctl/output_flag.h"
 #include "clients/ctl/token_text.h"
@@ -59,7 +60,7 @@ void AddExtendCommand(CLI::App& app, CommandContext& context) {
       "  latchkeyctl extend abc123 --until 2026-01-02T15:04:05Z\n"
       "Output:\n"
       "  latchkeyctl extend abc123 --for 30m -o json | jq -r .expireTime");
-  command.add_option("id", flags->id, "the token's id")->required();
+  AddTokenId(command, flags->id)->required();
   CLI::Option_group& how_long = *command.add_option_group("How long");
   how_long.add_option("--for", flags->for_time,
                       "so long from now: 90s, 15m, 1h30m");

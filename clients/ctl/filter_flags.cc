@@ -30,10 +30,11 @@ void AddFilterFlags(CLI::App& command, FilterFlags& flags) {
   constexpr char kGroup[] = "Which tokens";
   command
       .add_option("--state", flags.states,
-                  "in one of these states: issued, active, reserved, spent, "
-                  "revoked; several with commas: --state issued,active")
-      ->delimiter(',')
+                  "in one of these states; several with commas: --state "
+                  "issued,active")
       ->allow_extra_args(false)
+      // For help and completion: FilterOf() judges them, several in one.
+      ->type_name("STATE:{issued,active,reserved,spent,revoked}")
       ->group(kGroup);
   command
       .add_option("--node", flags.node,
@@ -64,9 +65,12 @@ void AddFilterFlags(CLI::App& command, FilterFlags& flags) {
 absl::StatusOr<v1::TokenFilter> FilterOf(const FilterFlags& flags,
                                          absl::Time now) {
   v1::TokenFilter filter;
-  for (const std::string& name : flags.states) {
-    LATCHKEY_ASSIGN_OR_RETURN(const v1::TokenState state, StateOf(name));
-    filter.add_states(state);
+  for (const std::string& names : flags.states) {
+    // Not CLI11's delimiter: it drops what is empty, and then "," is no filter.
+    for (const std::string& name : CLI::detail::split(names, ',')) {
+      LATCHKEY_ASSIGN_OR_RETURN(const v1::TokenState state, StateOf(name));
+      filter.add_states(state);
+    }
   }
   filter.set_node_name(flags.node);
   filter.set_provisioner(flags.provisioner);

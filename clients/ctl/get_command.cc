@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "clients/ctl/arguments.h"
 #include "clients/ctl/token_text.h"
 #include "core/status_macros.h"
 
@@ -40,7 +41,7 @@ void AddGetCommand(CLI::App& app, CommandContext& context) {
       "Example:\n"
       "  latchkeyctl get abc123\n"
       "  latchkeyctl get abc123 -o json | jq -r .state");
-  command.add_option("id", flags->id, "the token's id")->required();
+  AddTokenId(command, flags->id)->required();
   command
       .add_option("-o,--output", flags->output,
                   "text (default), table, json, yaml, name")

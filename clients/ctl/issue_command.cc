@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "clients/ctl/arguments.h"
 #include "clients/ctl/cures.h"
 #include "clients/ctl/issue_request.h"
 #include "clients/ctl/machine_files.h"

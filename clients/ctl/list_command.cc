@@ -1,10 +1,14 @@
 #include "clients/ctl/list_command.h"
 
 #include <algorithm>
+#include <charconv>
+#include <limits>
 #include <memory>
 #include <string>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "clients/ctl/filter_flags.h"
 #include "clients/ctl/output_flag.h"
@@ -21,6 +25,19 @@ struct ListFlags {
   int limit = 0;
   std::string output = "table";
 };
+
+// For CLI11, whose own says it with three hundred digits.
+std::string MistakeOfLimit(const std::string& text) {
+  int limit = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, limit);
+  const bool is_good =
+      parsed.ec == std::errc() && parsed.ptr == end && limit > 0;
+  return is_good || text.empty()
+             ? ""
+             : fmt::format("must be a whole number from 1 to {}",
+                           std::numeric_limits<int>::max());
+}
 
 // Page by page, so that the first tokens are there at once and memory is
 // bounded.
@@ -67,7 +84,7 @@ void AddListCommand(CLI::App& app, CommandContext& context) {
   command
       .add_option("--limit", flags->limit,
                   "no more than so many (default: all)")
-      ->check(CLI::PositiveNumber)
+      ->check(MistakeOfLimit)
       ->group("Output");
   AddOutputFlag(command, flags->output);
   command.callback([&context, flags] {

@@ -9,6 +9,7 @@
 #include <absl/status/statusor.h>
 #include <fmt/format.h>
 
+#include "clients/ctl/arguments.h"
 #include "clients/ctl/cures.h"
 #include "clients/ctl/data_tree.h"
 #include "clients/ctl/output_flag.h"
@@ -97,8 +98,9 @@ void AddPolicyCommand(CLI::App& app, CommandContext& context) {
       "Output:\n"
       "  latchkeyctl policy test broker.yaml -o json | jq .failed\n"
       "Exit codes: 0 all passed, 2 one failed or the file is wrong.");
-  test->add_option("FILE", flags->path,
-                   "a broker.yaml, or its policy and policy_tests alone")
+  AsPath(
+      test->add_option("FILE", flags->path,
+                       "a broker.yaml, or its policy and policy_tests alone"))
       ->required();
   AddTextOutputFlag(*test, flags->output);
   test->callback([&context, flags] {

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "clients/ctl/arguments.h"
 #include "clients/ctl/cures.h"
 #include "clients/ctl/filter_flags.h"
 #include "clients/ctl/item_error.h"
@@ -186,7 +187,7 @@ void AddRevokeCommand(CLI::App& app, CommandContext& context) {
       "Output:\n"
       "  latchkeyctl revoke --label pool=gpu --reason test --yes -o name\n"
       "A certificate that was bought stays valid.");
-  command.add_option("id", flags->id, "the token's id");
+  AddTokenId(command, flags->id);
   command
       .add_option("--reason", flags->reason,
                   "why, for whoever asks later: up to 256 characters")

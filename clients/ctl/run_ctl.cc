@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <absl/status/status.h>
 
+#include "clients/ctl/arguments.h"
 #include "clients/ctl/audit_command.h"
 #include "clients/ctl/batch_command.h"
 #include "clients/ctl/completion_command.h"
@@ -48,6 +49,11 @@ constexpr char kFooter[] =
     "  3  the broker refused\n"
     "  4  some of several were done; run it again for the others";
 
+// CLI11 shows a command's own flags only.
+constexpr char kSharedFooter[] =
+    "\nLike all that ask a broker it takes --config FILE, --context NAME and "
+    "--timeout\nTIME: latchkeyctl --help explains them.";
+
 void AddSharedFlags(CLI::App& app, CommandContext& context) {
   context.config_file = DefaultCtlConfigPath();
   context.context_name = DefaultCtlContext();
@@ -66,7 +72,7 @@ void AddSharedFlags(CLI::App& app, CommandContext& context) {
       ->group("How long");
 }
 
-void AddCommands(CLI::App& app, CommandContext& context) {
+void AddBrokerCommands(CLI::App& app, CommandContext& context) {
   AddIssueCommand(app, context);
   AddBatchCommand(app, context);
   AddListCommand(app, context);
@@ -75,6 +81,12 @@ void AddCommands(CLI::App& app, CommandContext& context) {
   AddExplainCommand(app, context);
   AddExtendCommand(app, context);
   AddRevokeCommand(app, context);
+  for (CLI::App* command : app.get_subcommands({})) {
+    command->footer(command->get_footer() + kSharedFooter);
+  }
+}
+
+void AddLocalCommands(CLI::App& app, CommandContext& context) {
   AddDoctorCommand(app, context);
   AddPolicyCommand(app, context);
   AddAuditCommand(app, context);
@@ -96,19 +108,27 @@ int Finish(const CommandContext& context, const absl::StatusOr<int>& result) {
 int RunCtl(const std::vector<std::string>& arguments, CommandContext& context) {
   CLI::App app("latchkeyctl: asks a Latchkey broker for tokens, and after them",
                "latchkeyctl");
-  app.footer(kFooter);
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("--version", kVersion);
   AddSharedFlags(app, context);
-  AddCommands(app, context);
+  AddBrokerCommands(app, context);
+  AddLocalCommands(app, context);
+  // After the commands, which would inherit it.
+  app.footer(kFooter);
+  absl::Status usage = CheckWords(arguments);
+  if (!usage.ok()) return Finish(context, usage);
   try {
     // CLI11 takes them from the end.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    usage = CheckValues(app);
+  } catch (const CLI::Success& help) {
+    app.exit(help, context.out, context.err);
+    return Finish(context, kDone);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error, context.out, context.err) == 0 ? kDone : kBadUsage;
+    usage = UsageError(app, error);
   }
-  return Finish(context, context.run());
+  return Finish(context, usage.ok() ? context.run() : usage);
 }
 
 int RunCtl(int argc, char** argv) {

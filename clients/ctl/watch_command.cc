@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "clients/broker/repeated_call.h"
+#include "clients/ctl/arguments.h"
 #include "clients/ctl/cures.h"
 #include "clients/ctl/data_tree.h"
 #include "clients/ctl/filter_flags.h"
@@ -220,10 +221,10 @@ void AddWatchCommand(CLI::App& app, CommandContext& context) {
       "Where to begin; with a file, every run goes on where the last one was:\n"
       "  latchkeyctl watch --cursor-file /var/lib/me/latchkey.cursor");
   AddFilterFlags(command, flags->filter);
-  command
-      .add_option("--cursor-file", flags->cursor_file,
-                  "keep the cursor in this file, and begin after it. An event "
-                  "may be told twice if this program is killed, never missed")
+  AsPath(command.add_option(
+             "--cursor-file", flags->cursor_file,
+             "keep the cursor in this file, and begin after it. An event may "
+             "be told twice if this program is killed, never missed"))
       ->group("Where to begin");
   AddOutputFlag(command, flags->output);
   command.callback([&context, flags] {

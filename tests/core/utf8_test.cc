@@ -37,5 +37,14 @@ TEST(Utf8Test, TheLengthOfTheFirstCharacter) {
   }
 }
 
+TEST(Utf8Test, AWholeTextIsUtf8OrNot) {
+  EXPECT_TRUE(IsUtf8(""));
+  EXPECT_TRUE(IsUtf8("a\xe2\x82\xac"));
+  EXPECT_FALSE(IsUtf8("a\xe2\x82"));
+  EXPECT_FALSE(
+      IsUtf8("\xff"
+             "a"));
+}
+
 }  // namespace
 }  // namespace latchkey

@@ -169,6 +169,7 @@ def issue():
     check("field: scope.node_name" in err, "the denied field")
     err = refused("INVALID_FIELD", "issue", "--node", "Not A Name", code=2)
     check("field: scope.node_name" in err, "the malformed field")
+    check("correct --node" in err, "its flag")
     run("issue", "--node", name, "--lifetime", "soon", code=2)
     run("issue", code=2)
     return first
@@ -316,7 +317,7 @@ def look(token_id):
     check(run("get", token_id, "-o", "name")[0] == token_id + "\n",
           "get -o name")
     run("get", token_id, "-o", "nonsense", code=2)
-    refused("INVALID_FIELD", "get", "../../x")
+    run("get", "../../x", code=2)
 
 
 def extend(token_id):
@@ -363,7 +364,7 @@ def revoke(one, several):
     check("3 revoked" in err, "how many")
     run("revoke", one, code=2)
     run("revoke", "--reason", "all", "--yes", code=2)
-    refused("INVALID_FIELD", "revoke", "a" * 300, "--reason", "a test")
+    run("revoke", "a" * 300, "--reason", "a test", code=2)
 
 
 def strangers(foreign):

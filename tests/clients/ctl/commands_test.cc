@@ -193,6 +193,109 @@ TEST_F(CommandsTest, BadArgumentsAreExitCodeTwo) {
   EXPECT_THAT(broker_->issues, IsEmpty());
 }
 
+// What an unset variable leaves behind would widen what was asked for.
+TEST_F(CommandsTest, AnEmptyValueIsNoValue) {
+  broker_->AddToken("abc123", "worker-1");
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{
+           {"revoke", "--node", "", "--label", "a=b", "--reason", "x", "--yes"},
+           {"revoke", "--node=", "abc123", "--reason", "x", "--yes"},
+           {"revoke", "", "--node", "w", "--reason", "x", "--yes"},
+           {"revoke", "abc123", "--reason", ""},
+           {"list", "--node", ""},
+           {"list", "--provisioner", ""},
+           {"list", "--state", ""},
+           {"list", "--state", ","},
+           {"list", "--expires-before", ""},
+           {"list", "--label", ""},
+           {"issue", "--node", "n1", "--out", ""},
+           {"issue", "--node", "n1", "--lifetime", ""},
+           {"issue", "--node", "n1", "--group", ""},
+           {"issue", "--node", "n1", "--request-id", ""},
+           {"get", ""},
+           {"extend", "abc123", "--for", ""},
+           {"watch", "--cursor-file", ""},
+           {"--context", "", "list"},
+           {"--timeout", "", "list"},
+           {"batch", ""},
+           {"policy", "test", ""},
+           {"audit", "verify", "a", ""},
+       }) {
+    SCOPED_TRACE(::testing::PrintToString(arguments));
+    const CtlResult result = Run(arguments);
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.err, StartsWith("latchkeyctl: "));
+  }
+  EXPECT_THAT(Run({"list", "--node", ""}).err,
+              HasSubstr("--node: is empty; is a variable not set?\n"));
+  EXPECT_THAT(broker_->revocations, IsEmpty());
+  EXPECT_THAT(broker_->lists, IsEmpty());
+  EXPECT_THAT(broker_->issues, IsEmpty());
+}
+
+TEST_F(CommandsTest, WhatIsNotUtf8IsNotSent) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{
+           {"issue", "--node", "w", "--label", "a=\xff"},
+           {"issue", "--node", "w", "--group", "\xff"},
+           {"list", "--node", "\xff"},
+           {"get", "\xff"},
+           {"revoke", "abc123", "--reason", "\xc3"},
+       }) {
+    SCOPED_TRACE(::testing::PrintToString(arguments));
+    EXPECT_EQ(Run(arguments).exit_code, 2);
+  }
+  EXPECT_THAT(Run({"list", "--node", "\xff"}).err,
+              HasSubstr("--node: not UTF-8\n"));
+  EXPECT_THAT(broker_->issues, IsEmpty());
+  EXPECT_THAT(broker_->lists, IsEmpty());
+  const std::string path = dir_.File("\xff");
+  EXPECT_EQ(Run({"issue", "--node", "w", "--out", path}).exit_code, 0)
+      << "the name of a file may be anything";
+}
+
+TEST_F(CommandsTest, WhatCannotBePlacedIsNamed) {
+  const auto said = [this](const std::vector<std::string>& arguments) {
+    const CtlResult result = Run(arguments);
+    EXPECT_EQ(result.exit_code, 2);
+    return result.err;
+  };
+  EXPECT_THAT(said({"lst"}),
+              AllOf(StartsWith("latchkeyctl: latchkeyctl has no command lst\n"),
+                    HasSubstr("latchkeyctl --help")));
+  EXPECT_THAT(said({"help"}), HasSubstr("latchkeyctl --help"));
+  EXPECT_THAT(said({"policy", "tst"}), HasSubstr("policy has no command tst"));
+  EXPECT_THAT(said({"policy"}), HasSubstr("name a command: test\n"));
+  EXPECT_THAT(said({}), HasSubstr("name a command: issue, batch, "));
+  EXPECT_THAT(said({"issue", "--nod", "worker-1"}),
+              AllOf(HasSubstr("latchkeyctl issue has no flag --nod\n"),
+                    HasSubstr("latchkeyctl issue --help")));
+  EXPECT_THAT(said({"list", "--nod=secret"}), Not(HasSubstr("secret")));
+  EXPECT_THAT(said({"get", "abc123", "lk1_abc123_x"}),
+              Not(HasSubstr("lk1_abc123")));
+  EXPECT_THAT(said({"issue"}), StartsWith("latchkeyctl: --node is required\n"));
+  const std::string limit = said({"list", "--limit", "0"});
+  EXPECT_THAT(limit, HasSubstr("--limit: must be a whole number from 1 to "));
+  EXPECT_EQ(said({"list", "--limit", "many"}), limit);
+}
+
+TEST_F(CommandsTest, ATicketIsNoId) {
+  for (const std::string command : {"get", "explain"}) {
+    for (const std::string& secret :
+         {"lk1_abc123_" + std::string(32, 'x') + "_0000000",
+          std::string("abc123.0123456789abcdef")}) {
+      const CtlResult result = Run({command, secret});
+      EXPECT_EQ(result.exit_code, 2);
+      EXPECT_THAT(result.err,
+                  AllOf(HasSubstr("its id is abc123"), Not(HasSubstr("xxx")),
+                        Not(HasSubstr("0123456789"))));
+    }
+  }
+  EXPECT_THAT(Run({"revoke", "ABC123", "--reason", "x"}).err,
+              HasSubstr("id: must be six characters of [a-z0-9]"));
+  EXPECT_THAT(broker_->revocations, IsEmpty());
+}
+
 TEST_F(CommandsTest, WhatTheBrokerFindsWrongWithAnArgumentNamesTheFlag) {
   broker_->next_errors = {
       latchkey::InvalidField("scope.node_name", "is no name")};
@@ -200,6 +303,18 @@ TEST_F(CommandsTest, WhatTheBrokerFindsWrongWithAnArgumentNamesTheFlag) {
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.err,
               HasSubstr("what to do: correct --node, and run it again\n"));
+}
+
+TEST_F(CommandsTest, EveryHelpNamesTheFlagsOfAll) {
+  for (const std::string command : {"issue", "list", "watch", "revoke"}) {
+    EXPECT_THAT(Run({command, "--help"}).out,
+                AllOf(HasSubstr("--config FILE"), HasSubstr("--context"),
+                      HasSubstr("--timeout")));
+  }
+  for (const std::string command : {"policy", "audit", "version"}) {
+    EXPECT_THAT(Run({command, "--help"}).out,
+                Not(HasSubstr("latchkeyctl issue")));
+  }
 }
 
 // A group of flags in a help: how it is called, and its flags.
