@@ -2,16 +2,11 @@
 
 #include <stdlib.h>
 
-#include <absl/status/status.h>
 #include <absl/time/clock.h>
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
-
-#include "core/status_macros.h"
-#include "crypto/certificate.h"
-#include "crypto/private_key.h"
 
 namespace latchkey {
 namespace {
@@ -21,24 +16,6 @@ constexpr int kKeepaliveMs = 5 * 60 * 1000 + 5'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
 
 }  // namespace
-
-absl::Status CheckBrokerChannelOptions(const BrokerChannelOptions& options) {
-  LATCHKEY_RETURN_IF_ERROR(
-      Certificate::ParseAll(options.certificate_authorities).status());
-  if (options.certificate_pem.empty() && options.private_key_pem.empty()) {
-    return absl::OkStatus();
-  }
-  LATCHKEY_ASSIGN_OR_RETURN(const auto chain,
-                            Certificate::ParseAll(options.certificate_pem));
-  LATCHKEY_ASSIGN_OR_RETURN(
-      const PrivateKey key,
-      PrivateKey::FromPem(options.private_key_pem.Reveal()));
-  if (key.public_key_digest() != chain.front().key_digest) {
-    return absl::InvalidArgumentError(
-        "the private key is not that of the certificate");
-  }
-  return absl::OkStatus();
-}
 
 std::shared_ptr<grpc::Channel> OpenBrokerChannel(
     const BrokerChannelOptions& options) {

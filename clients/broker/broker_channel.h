@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 
-#include <absl/status/status.h>
 #include <absl/time/time.h>
 #include <grpcpp/channel.h>
 
@@ -15,7 +14,7 @@
 namespace latchkey {
 
 struct BrokerChannelOptions {
-  // host:port.
+  // host:port (broker_address.h).
   std::string endpoint;
   // PEM of the authorities that the broker's certificate must come from.
   std::string certificate_authorities;
@@ -29,11 +28,8 @@ struct BrokerChannelOptions {
   int max_answer_bytes = 4 << 20;
 };
 
-// kInvalidArgument if the PEM texts are none, or the key is not the
-// certificate's: gRPC itself would only fail each handshake.
-absl::Status CheckBrokerChannelOptions(const BrokerChannelOptions& options);
-
-// Opens no connection yet. Retries nothing; a connection that failed is tried
+// Opens no connection yet, and judges nothing: what is wrong with `options`
+// only fails each handshake. Retries nothing; a connection that failed is tried
 // again within a second of AwaitConnection(), not a doubled minute later. A
 // connection that died without a word fails its calls after some minutes. Uses
 // no proxy.

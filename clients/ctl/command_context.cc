@@ -11,12 +11,27 @@
 namespace latchkey {
 
 absl::StatusOr<CtlConfig> CommandContext::Config() const {
+  if (config_file.empty()) {
+    return WithCure(
+        absl::InvalidArgumentError(
+            "HOME is not set, so there is no place to look for "
+            ".config/latchkey/latchkeyctl.yaml"),
+        "name the configuration with --config or $LATCHKEYCTL_CONFIG");
+  }
   const absl::StatusOr<std::string> text =
       ReadFileBounded(config_file, ConfigDocument::kMaxBytes);
   if (!text.ok()) {
-    return absl::InvalidArgumentError(std::string(text.status().message()));
+    return WithCure(
+        absl::InvalidArgumentError(std::string(text.status().message())),
+        "write which broker to call, and as whom, into that file, or name "
+        "another with --config: docs/latchkeyctl.md, Configuration, has one to "
+        "copy");
   }
-  return ParseCtlConfig(config_file, *text, context_name);
+  absl::StatusOr<CtlConfig> config =
+      ParseCtlConfig(config_file, *text, context_name);
+  if (config.ok()) return config;
+  return WithCure(config.status(),
+                  "mend the configuration: docs/latchkeyctl.md explains it");
 }
 
 absl::StatusOr<absl::Duration> CommandContext::Timeout(

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "clients/broker/broker_address.h"
 #include "core/config_reader.h"
 #include "core/status_macros.h"
 
@@ -20,24 +21,49 @@ std::string Environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+// A mistake at the field, if it is there, unless it is a broker's address.
+void CheckAddress(const ConfigReader& broker, std::string_view field,
+                  const std::string& address) {
+  if (!address.empty()) broker.Check(field, CheckBrokerAddress(address));
+}
+
+void ReadIdentity(const ConfigReader& reader, CtlConfig& config) {
+  const ConfigReader identity = reader.Section("identity");
+  const bool has_certificate = identity.Has("certificate_file");
+  const bool has_key = identity.Has("private_key_file");
+  if (identity.Has("token_file")) {
+    config.token_file = identity.RequiredString("token_file");
+    if (!has_certificate && !has_key) return;
+  } else if (!has_certificate && !has_key) {
+    reader.Mistake("identity",
+                   "who calls? name a certificate_file and its "
+                   "private_key_file, or a token_file");
+    return;
+  }
+  if (has_certificate != has_key) {
+    identity.Mistake(
+        "", fmt::format(
+                "{} is missing: certificate_file and "
+                "private_key_file go together{}",
+                has_key ? "certificate_file" : "private_key_file",
+                config.token_file.empty() ? "" : "; token_file needs neither"));
+    return;
+  }
+  config.certificate_file = identity.RequiredString("certificate_file");
+  config.private_key_file = identity.RequiredString("private_key_file");
+}
+
 CtlConfig ReadContext(const ConfigReader& reader) {
   const ConfigReader broker = reader.Section("broker");
-  const ConfigReader identity = reader.Section("identity");
   CtlConfig config{.endpoint = broker.RequiredString("endpoint"),
                    .ca_file = broker.RequiredString("ca_file"),
                    .server_name = broker.String("server_name", ""),
                    .node_endpoint = broker.String("node_endpoint", ""),
                    .node_ca_file = broker.String("node_ca_file", "")};
   if (config.node_ca_file.empty()) config.node_ca_file = config.ca_file;
-  if (identity.Has("token_file")) {
-    config.token_file = identity.RequiredString("token_file");
-    if (!identity.Has("certificate_file") &&
-        !identity.Has("private_key_file")) {
-      return config;
-    }
-  }
-  config.certificate_file = identity.RequiredString("certificate_file");
-  config.private_key_file = identity.RequiredString("private_key_file");
+  CheckAddress(broker, "endpoint", config.endpoint);
+  CheckAddress(broker, "node_endpoint", config.node_endpoint);
+  ReadIdentity(reader, config);
   return config;
 }
 
@@ -104,7 +130,11 @@ std::string DefaultCtlConfigPath() {
     return path;
   }
   std::string folder = Environment("XDG_CONFIG_HOME");
-  if (folder.empty()) folder = Environment("HOME") + "/.config";
+  if (folder.empty()) {
+    const std::string home = Environment("HOME");
+    if (home.empty()) return "";
+    folder = home + "/.config";
+  }
   return folder + "/latchkey/latchkeyctl.yaml";
 }
 

@@ -10,7 +10,8 @@
 
 namespace latchkey {
 
-// One context: a broker, and the caller's identity towards it.
+// One context: a broker, and the caller's identity towards it. Relative paths
+// are relative to the working folder.
 struct CtlConfig {
   // host:port of the broker's provisioner API.
   std::string endpoint;
@@ -41,7 +42,7 @@ absl::StatusOr<CtlConfig> ParseCtlConfig(std::string_view name,
                                          std::string_view context = "");
 
 // $LATCHKEYCTL_CONFIG, else latchkey/latchkeyctl.yaml in $XDG_CONFIG_HOME, else
-// in ~/.config.
+// in ~/.config; empty if there is no $HOME either.
 std::string DefaultCtlConfigPath();
 
 // $LATCHKEYCTL_CONTEXT, or empty.

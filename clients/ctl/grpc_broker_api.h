@@ -3,7 +3,9 @@
 #ifndef LATCHKEY_CLIENTS_CTL_GRPC_BROKER_API_H_
 #define LATCHKEY_CLIENTS_CTL_GRPC_BROKER_API_H_
 
+#include <functional>
 #include <memory>
+#include <string>
 
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
@@ -14,14 +16,23 @@
 
 namespace latchkey {
 
-// Reads the files of `config`; connects with the first call. Each call,
-// repetitions included, ends within `timeout`, except for a watch, which ends
-// when it is over. A bearer token is read from its file for each call. `pace`
-// must outlive the answer.
+// How calls are made.
+struct CallOptions {
+  // Each call, repetitions included, ends within it; a watch ends when it is
+  // over.
+  absl::Duration timeout;
+  // Must outlive the API.
+  Pace& pace;
+  // Told once, and not before some seconds, that a call takes long, and why.
+  std::function<void(const std::string& text)> on_delay;
+};
+
+// Reads the files of `config` (broker_files.h); connects with the first call. A
+// bearer token is read from its file for each call.
 //
-// kInvalidArgument: a file cannot be read, or holds something else.
+// kInvalidArgument: a file cannot be read, or is not valid at `now`.
 absl::StatusOr<std::unique_ptr<BrokerApi>> ConnectToBroker(
-    const CtlConfig& config, absl::Duration timeout, Pace& pace);
+    const CtlConfig& config, const CallOptions& calls, absl::Time now);
 
 }  // namespace latchkey
 

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <absl/status/status.h>
+#include <fmt/format.h>
 
 #include "clients/ctl/arguments.h"
 #include "clients/ctl/audit_command.h"
@@ -22,6 +23,7 @@
 #include "clients/ctl/policy_command.h"
 #include "clients/ctl/revoke_command.h"
 #include "clients/ctl/version_command.h"
+#include "clients/ctl/visible_text.h"
 #include "clients/ctl/watch_command.h"
 #include "clients/process/process_hardening.h"
 #include "core/version.h"
@@ -57,9 +59,12 @@ constexpr char kSharedFooter[] =
 void AddSharedFlags(CLI::App& app, CommandContext& context) {
   context.config_file = DefaultCtlConfigPath();
   context.context_name = DefaultCtlContext();
-  app.add_option("--config", context.config_file,
-                 "which broker to call, and as whom (default " +
-                     context.config_file + ", or $LATCHKEYCTL_CONFIG)")
+  const std::string fallback = context.config_file.empty()
+                                   ? "none, since HOME is not set"
+                                   : context.config_file;
+  AsPath(app.add_option("--config", context.config_file,
+                        "which broker to call, and as whom (default " +
+                            fallback + ", or $LATCHKEYCTL_CONFIG)"))
       ->group("Which broker");
   app.add_option("--context", context.context_name,
                  "the context of that file (default $LATCHKEYCTL_CONTEXT, or "
@@ -94,7 +99,10 @@ void AddLocalCommands(CLI::App& app, CommandContext& context) {
   AddVersionCommand(app, context);
 }
 
-// A broken pipe is an error like any other.
+void SayDelay(const std::string& text) {
+  std::cerr << fmt::format("latchkeyctl: {}\n", Visible(text));
+}
+
 int Finish(const CommandContext& context, const absl::StatusOr<int>& result) {
   absl::Status status = result.status();
   if (status.ok()) status = context.Flush();
@@ -143,9 +151,12 @@ int RunCtl(int argc, char** argv) {
       .interactive = isatty(STDIN_FILENO) != 0 && isatty(STDERR_FILENO) != 0,
       .clock = clock,
       .pace = pace,
-      .connect = [&pace](const CtlConfig& config, absl::Duration timeout)
+      .connect = [&clock, &pace](const CtlConfig& config,
+                                 absl::Duration timeout)
           -> absl::StatusOr<std::shared_ptr<BrokerApi>> {
-        return ConnectToBroker(config, timeout, pace);
+        return ConnectToBroker(
+            config, {.timeout = timeout, .pace = pace, .on_delay = &SayDelay},
+            clock.Now());
       }};
   return RunCtl(std::vector<std::string>(argv + 1, argv + argc), context);
 }

@@ -22,6 +22,9 @@
 namespace latchkey {
 namespace {
 
+// What nobody wonders about yet.
+constexpr absl::Duration kQuiet = absl::Seconds(2);
+
 struct WatchFlags {
   FilterFlags filter;
   std::string cursor_file;
@@ -132,7 +135,8 @@ class Watcher {
         api_(api),
         writer_(writer),
         backoff_(context.pace),
-        end_(context.pace.Elapsed() + patience) {}
+        begin_(context.pace.Elapsed()),
+        end_(begin_ + patience) {}
 
   // Ends with what cannot be repeated, or written.
   absl::Status Run(v1::WatchTokensRequest request) {
@@ -166,16 +170,21 @@ class Watcher {
     return absl::IsUnauthenticated(status) && told_;
   }
   void NoteConnected() {
-    if (said_broken_) context_.err << "connected again\n";
+    if (said_broken_) {
+      context_.err << (was_connected_ ? "connected again\n" : "connected\n");
+    }
     said_broken_ = false;
     was_connected_ = true;
     told_ = true;
     backoff_.Reset();
   }
   void NoteBroken(const absl::Status& status) {
-    if (said_broken_ || !was_connected_) return;
-    context_.err << fmt::format("the connection broke ({}); trying again\n",
-                                Visible(std::string(status.message())));
+    if (said_broken_) return;
+    if (!was_connected_ && context_.pace.Elapsed() - begin_ < kQuiet) return;
+    context_.err << fmt::format(
+        "{} ({}); trying again\n",
+        was_connected_ ? "the connection broke" : "no connection yet",
+        Visible(std::string(status.message())));
     said_broken_ = true;
   }
 
@@ -183,6 +192,7 @@ class Watcher {
   BrokerApi& api_;
   NewsWriter& writer_;
   Backoff backoff_;
+  const absl::Duration begin_;
   const absl::Duration end_;
   bool was_connected_ = false;
   bool told_ = false;  // on this stream

@@ -1,13 +1,13 @@
 #include "clients/node/join_config.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <memory>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "clients/broker/broker_address.h"
 #include "clients/files/read_file.h"
 #include "core/config_reader.h"
 #include "core/node_name.h"
@@ -34,28 +34,6 @@ absl::Status CheckPath(std::string_view path) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError("must be an absolute path of a file");
-}
-
-// host:port, an IPv6 host in brackets.
-absl::Status CheckAddress(std::string_view address) {
-  const size_t colon = address.rfind(':');
-  const std::string_view host = address.substr(0, colon);
-  const std::string_view digits =
-      colon == std::string_view::npos ? "" : address.substr(colon + 1);
-  int port = 0;
-  const char* end = digits.data() + digits.size();
-  const auto parsed = std::from_chars(digits.data(), end, port);
-  constexpr int kMaxPort = 65535;
-  const bool bracketed =
-      host.size() > 2 && host.front() == '[' && host.back() == ']';
-  if (host.empty() || parsed.ec != std::errc() || parsed.ptr != end ||
-      port < 1 || port > kMaxPort ||
-      host.find_first_of("/ @") != std::string_view::npos ||
-      (!bracketed && host.find_first_of(":[]") != std::string_view::npos)) {
-    return absl::InvalidArgumentError(
-        "must be host:port, such as latchkey.example:7444");
-  }
-  return absl::OkStatus();
 }
 
 // The content of the file that `field` names, for Parse to judge; empty, and
@@ -108,7 +86,7 @@ BrokerEndpoint ReadBroker(const ConfigReader& section) {
   BrokerEndpoint broker;
   broker.address = section.RequiredString("endpoint");
   if (!broker.address.empty()) {
-    section.Check("endpoint", CheckAddress(broker.address));
+    section.Check("endpoint", CheckBrokerAddress(broker.address));
   }
   broker.ca_pem = ReadAuthorities(section);
   broker.server_name = section.String("server_name", "");

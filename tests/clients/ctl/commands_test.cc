@@ -305,6 +305,17 @@ TEST_F(CommandsTest, WhatTheBrokerFindsWrongWithAnArgumentNamesTheFlag) {
               HasSubstr("what to do: correct --node, and run it again\n"));
 }
 
+TEST_F(CommandsTest, WithoutAConfigurationItSaysHowToGetOne) {
+  std::filesystem::remove(dir_.File("ctl.yaml"));
+  const CtlResult none = Run({"list"});
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_THAT(none.err,
+              AllOf(HasSubstr("ctl.yaml: No such file"), HasSubstr("--config"),
+                    HasSubstr("docs/latchkeyctl.md")));
+  dir_.Write("ctl.yaml", "broker: {endpoint: b}\n");
+  EXPECT_THAT(Run({"list"}).err, HasSubstr("mend the configuration"));
+}
+
 TEST_F(CommandsTest, EveryHelpNamesTheFlagsOfAll) {
   for (const std::string command : {"issue", "list", "watch", "revoke"}) {
     EXPECT_THAT(Run({command, "--help"}).out,
@@ -695,6 +706,14 @@ TEST_F(CommandsTest, WatchKeepsItsCursorInAFile) {
   EXPECT_EQ(ReadFile(file), "c1\n");
   Run({"watch", "--cursor-file", file});
   EXPECT_EQ(broker_->watches.back().cursor(), "c1");
+}
+
+TEST_F(CommandsTest, WatchSaysThatNobodyAnswersYet) {
+  for (int i = 0; i < 1000; ++i) {
+    broker_->streams.push_back({{}, absl::UnavailableError("refused")});
+  }
+  EXPECT_THAT(Run({"watch", "--timeout", "9s"}).err,
+              StartsWith("no connection yet (refused); trying again\n"));
 }
 
 TEST_F(CommandsTest, WatchGivesUpOnABrokerItNeverReached) {

@@ -72,7 +72,7 @@ TEST(CtlConfigTest, NamesTheContextsThatThereAre) {
       ParseCtlConfig("ctl.yaml", none),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--context")));
   EXPECT_THAT(ParseCtlConfig("ctl.yaml",
-                             "broker: {endpoint: b, ca_file: c}\n"
+                             "broker: {endpoint: \"b:1\", ca_file: c}\n"
                              "identity: {token_file: t}\n",
                              "prod"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("prod")));
@@ -93,6 +93,48 @@ TEST(CtlConfigTest, ContextsHaveOneNameEachAndStandAlone) {
                      HasSubstr("private_key_file"))));
 }
 
+TEST(CtlConfigTest, AnEndpointIsAHostAndAPort) {
+  const auto parse = [](const std::string& endpoint, const std::string& node) {
+    return ParseCtlConfig("ctl.yaml", "broker: {endpoint: \"" + endpoint +
+                                          "\", ca_file: c, node_endpoint: \"" +
+                                          node +
+                                          "\"}\nidentity: {token_file: t}\n");
+  };
+  EXPECT_THAT(parse("[::1]:1", "a.b:2"), IsOk());
+  for (const char* bad :
+       {"127.0.0.1", "https://a:1", "a:0", "a:65536", "a:x", ":1", "::1:1"}) {
+    EXPECT_THAT(parse(bad, "a:1"),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("broker.endpoint: must be host:port")))
+        << bad;
+    EXPECT_THAT(parse("a:1", bad),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("broker.node_endpoint: must be")))
+        << bad;
+  }
+}
+
+TEST(CtlConfigTest, SaysWhatAnIdentityLacks) {
+  const auto parse = [](const std::string& identity) {
+    return ParseCtlConfig("ctl.yaml",
+                          "broker: {endpoint: \"b:1\", ca_file: c}\n"
+                          "identity: {" +
+                              identity + "}\n");
+  };
+  EXPECT_THAT(parse(""), StatusIs(absl::StatusCode::kInvalidArgument,
+                                  AllOf(HasSubstr("certificate_file"),
+                                        HasSubstr("token_file"))));
+  EXPECT_THAT(parse("token_file: t, certificate_file: c"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("private_key_file is missing"),
+                             HasSubstr("token_file needs neither"))));
+  EXPECT_THAT(parse("private_key_file: k"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("certificate_file is missing")));
+  EXPECT_THAT(parse("token_file: t, certificate_file: c, private_key_file: k"),
+              IsOk());
+}
+
 TEST(CtlConfigTest, LooksWhereTheEnvironmentSays) {
   setenv("LATCHKEYCTL_CONFIG", "/x/ctl.yaml", 1);
   EXPECT_EQ(DefaultCtlConfigPath(), "/x/ctl.yaml");
@@ -102,6 +144,8 @@ TEST(CtlConfigTest, LooksWhereTheEnvironmentSays) {
   unsetenv("XDG_CONFIG_HOME");
   setenv("HOME", "/h", 1);
   EXPECT_EQ(DefaultCtlConfigPath(), "/h/.config/latchkey/latchkeyctl.yaml");
+  unsetenv("HOME");
+  EXPECT_EQ(DefaultCtlConfigPath(), "") << "and not in the root folder";
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "clients/ctl/cures.h"
 #include "clients/pace/pace.h"
 #include "core/refusal.h"
 #include "tests/clients/ctl/fake_token_broker.h"
@@ -24,8 +25,10 @@ using ::testing::Contains;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 
 absl::Status Busy(absl::Duration delay) {
   return latchkey::WithRetryAfter(
@@ -60,9 +63,27 @@ class GrpcBrokerApiTest : public ::testing::Test {
 
   std::unique_ptr<latchkey::BrokerApi> Connect(
       absl::Duration timeout = absl::Seconds(20)) {
-    auto api = latchkey::ConnectToBroker(config_, timeout, pace_);
+    auto api = TryToConnect(absl::Now(), timeout);
     EXPECT_THAT(api, IsOk());
     return *std::move(api);
+  }
+  absl::StatusOr<std::unique_ptr<latchkey::BrokerApi>> TryToConnect(
+      absl::Time now = absl::Now(),
+      absl::Duration timeout = absl::Seconds(20)) {
+    return latchkey::ConnectToBroker(
+        config_,
+        {.timeout = timeout,
+         .pace = pace_,
+         .on_delay = [this](const auto& text) { delays_.push_back(text); }},
+        now);
+  }
+  // What is said of a call that gets no answer in time.
+  std::string AdviceWithin(absl::Duration timeout) {
+    v1::GetTokenRequest request;
+    request.set_id("abc123");
+    const auto token = Connect(timeout)->GetToken(request);
+    EXPECT_THAT(token, StatusIs(absl::StatusCode::kUnavailable));
+    return latchkey::ErrorText(token.status());
   }
   absl::StatusOr<v1::Token> Get() {
     v1::GetTokenRequest request;
@@ -79,6 +100,7 @@ class GrpcBrokerApiTest : public ::testing::Test {
   TempDir dir_;
   FakeTokenBroker server_{pki_};
   latchkey::SystemPace pace_;
+  std::vector<std::string> delays_;
   latchkey::CtlConfig config_;
 };
 
@@ -135,10 +157,93 @@ TEST_F(GrpcBrokerApiTest, ReadsItsBearerTokenForEachCall) {
 }
 
 TEST_F(GrpcBrokerApiTest, FilesThatDoNotFitAreNamed) {
+  const auto expect_named = [&](const std::string& path,
+                                const std::string& says) {
+    EXPECT_THAT(TryToConnect(),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(StartsWith(path + ": "), HasSubstr(says))));
+  };
+  const latchkey::CtlConfig good = config_;
   config_.ca_file = "/no/such";
+  expect_named("/no/such", "No such file");
+  config_.ca_file = good.private_key_file;
+  expect_named(good.private_key_file, "CERTIFICATE");
+  config_ = good;
+  config_.certificate_file = good.private_key_file;
+  expect_named(good.private_key_file, "CERTIFICATE");
+  config_ = good;
+  config_.private_key_file = good.certificate_file;
+  expect_named(good.certificate_file, "");
+  const IdentityFiles other = pki_.Save("other", pki_.Client(kAutoscaler));
+  config_.private_key_file = other.private_key;
+  expect_named(other.private_key, "not the private key of the certificate in " +
+                                      good.certificate_file);
+}
+
+TEST_F(GrpcBrokerApiTest, ACertificateThatIsNotValidNowIsToldOfAtOnce) {
+  const IdentityFiles old =
+      pki_.Save("old", pki_.Client(kAutoscaler, -absl::Minutes(6)));
+  config_.certificate_file = old.certificate;
+  config_.private_key_file = old.private_key;
+  EXPECT_THAT(TryToConnect(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       StartsWith(old.certificate +
+                                  ": this certificate expired at 2")));
+  EXPECT_THAT(TryToConnect(absl::Now() - absl::Minutes(2)), IsOk())
+      << "the broker's clock decides";
   EXPECT_THAT(
-      latchkey::ConnectToBroker(config_, absl::Seconds(1), pace_),
-      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("/no/such")));
+      TryToConnect(absl::Now() - absl::Hours(24)),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is valid from")));
+  EXPECT_THAT(TryToConnect(absl::Now() + absl::Hours(24 * 366 * 50)),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       StartsWith(config_.ca_file)));
+}
+
+TEST_F(GrpcBrokerApiTest, AnotherPortIsNotSilent) {
+  // What gRPC answers of itself for a service that is not there.
+  server_.api.next_errors = {absl::UnimplementedError("")};
+  const auto token = Get();
+  EXPECT_THAT(token, StatusIs(absl::StatusCode::kUnimplemented,
+                              HasSubstr(config_.endpoint)));
+  EXPECT_THAT(latchkey::ErrorText(token.status()),
+              HasSubstr("the machines' port"));
+  server_.api.next_errors = {absl::InternalError("")};
+  EXPECT_THAT(Get(), StatusIs(absl::StatusCode::kInternal,
+                              HasSubstr(config_.endpoint)));
+}
+
+TEST_F(GrpcBrokerApiTest, TheAdviceFitsWhatFailed) {
+  const TestPki strangers;
+  const latchkey::CtlConfig good = config_;
+  config_.ca_file = strangers.ca_file();
+  EXPECT_THAT(AdviceWithin(absl::Seconds(1)), HasSubstr("broker.ca_file"));
+  config_ = good;
+  const IdentityFiles me = strangers.Save("me", strangers.Client(kAutoscaler));
+  config_.certificate_file = me.certificate;
+  config_.private_key_file = me.private_key;
+  EXPECT_THAT(AdviceWithin(absl::Seconds(1)), HasSubstr("client_ca_file"));
+  config_ = good;
+  config_.server_name = "other";
+  EXPECT_THAT(AdviceWithin(absl::Seconds(1)), HasSubstr("broker.server_name"));
+  config_ = good;
+  int port = 0;
+  v1::TokenBroker::Service service;
+  grpc::ServerBuilder builder;
+  builder.RegisterService(&service);
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                           &port);
+  const auto plain = builder.BuildAndStart();
+  config_.endpoint = fmt::format("127.0.0.1:{}", port);
+  EXPECT_THAT(AdviceWithin(absl::Seconds(1)), HasSubstr("no TLS"));
+}
+
+TEST_F(GrpcBrokerApiTest, ACallThatTakesLongSaysWhyOnce) {
+  server_.Stop();
+  EXPECT_THAT(AdviceWithin(absl::Seconds(1)), HasSubstr("nobody listens"));
+  EXPECT_THAT(delays_, IsEmpty()) << "nobody wonders yet";
+  AdviceWithin(absl::Seconds(5));
+  EXPECT_THAT(delays_, ElementsAre(AllOf(HasSubstr(config_.endpoint),
+                                         HasSubstr("Connection refused"))));
 }
 
 TEST_F(GrpcBrokerApiTest, ABrokerThatIsBackIsNoticedByTheNextCall) {
