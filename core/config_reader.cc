@@ -348,6 +348,10 @@ std::vector<std::string> ConfigReader::Fields() const {
   return names;
 }
 
+void ConfigReader::IgnoreOthers() const {
+  for (const std::string& field : Fields()) Has(field);
+}
+
 std::map<std::string, std::string> ConfigReader::FieldTexts() const {
   std::map<std::string, std::string> texts;
   for (const auto& [name, field] : node_->fields) {

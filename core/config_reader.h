@@ -44,6 +44,8 @@ class ConfigReader {
   // The names of all fields, in alphabetical order: for mappings whose names
   // the file chooses. They count as unknown until they are asked for.
   std::vector<std::string> Fields() const;
+  // Takes all fields for known: for what somebody else reads and judges.
+  void IgnoreOthers() const;
   // Each field beside a text that is the same exactly as long as its value is,
   // comments and layout aside: for telling what changed in a file.
   std::map<std::string, std::string> FieldTexts() const;

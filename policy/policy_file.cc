@@ -525,6 +525,21 @@ PolicyFile PolicyReader::Read(const ConfigReader& root) {
   return file;
 }
 
+PolicyFileOptions KnownTo(const ConfigReader& authentication) {
+  PolicyFileOptions known;
+  auto& attributes = known.mapped_attributes.emplace();
+  auto& issuers = known.jwt_issuers.emplace();
+  authentication.IgnoreOthers();
+  for (const ConfigReader& issuer : authentication.Sections("jwt")) {
+    issuer.IgnoreOthers();
+    issuers.emplace(issuer.String("issuer", ""), issuer.String("name", ""));
+    const ConfigReader mapped = issuer.Section("attributes");
+    mapped.IgnoreOthers();
+    for (const std::string& name : mapped.Fields()) attributes.insert(name);
+  }
+  return known;
+}
+
 }  // namespace
 
 PolicyFile ReadPolicyFile(const ConfigReader& root,
@@ -538,9 +553,15 @@ absl::StatusOr<PolicyFile> ParsePolicyFile(std::string_view name,
   LATCHKEY_ASSIGN_OR_RETURN(const std::unique_ptr<ConfigDocument> document,
                             ConfigDocument::Parse(name, text));
   const ConfigReader root = document->root();
-  PolicyFile file = ReadPolicyFile(root, options);
-  // What else there is is known, and not looked into.
-  for (const std::string& field : root.Fields()) root.Has(field);
+  PolicyFileOptions known = options;
+  const bool is_whole =
+      std::ranges::count_if(kBrokerSections, [&](std::string_view section) {
+        return root.Has(section);
+      }) > 0;
+  if (is_whole && !known.mapped_attributes.has_value()) {
+    known = KnownTo(root.Section("authentication"));
+  }
+  PolicyFile file = ReadPolicyFile(root, known);
   LATCHKEY_RETURN_IF_ERROR(document->Finish());
   return file;
 }

@@ -5,6 +5,7 @@
 #ifndef LATCHKEY_POLICY_POLICY_FILE_H_
 #define LATCHKEY_POLICY_POLICY_FILE_H_
 
+#include <array>
 #include <functional>
 #include <map>
 #include <optional>
@@ -43,8 +44,16 @@ struct PolicyFileOptions {
 PolicyFile ReadPolicyFile(const ConfigReader& root,
                           const PolicyFileOptions& options);
 
-// Both fields of a whole file, whatever else is in it. kInvalidArgument with
-// every mistake in them, a line each. The tests are not run.
+// What broker.yaml has beside those two, which others read.
+inline constexpr std::array<std::string_view, 10> kBrokerSections = {
+    "cluster", "provisioner_api", "node_api", "authentication", "tokens",
+    "limits",  "audit",           "metrics",  "reflection",     "log"};
+
+// Both fields of a whole file. What else a broker.yaml has is not judged, but
+// for `authentication`: a file with any of kBrokerSections is a whole one, and
+// knows those issuers and attributes that stand there, unless `options` says
+// which. kInvalidArgument with every mistake, a line each, such as a field that
+// no broker.yaml has. The tests are not run.
 absl::StatusOr<PolicyFile> ParsePolicyFile(std::string_view name,
                                            std::string_view text,
                                            const PolicyFileOptions& options);

@@ -53,9 +53,11 @@ std::optional<std::string> Environment(const std::string& name) {
   return value;
 }
 
-// The one that kubectl would take; empty: the ServiceAccount of this pod.
-std::string KubeconfigPath(const DoctorFlags& flags) {
+// That of the broker, if it is known; else the one that kubectl would take.
+// Empty: the ServiceAccount of this pod.
+std::string KubeconfigPath(const DoctorFlags& flags, const BrokerFile& broker) {
   if (!flags.kubeconfig.empty()) return flags.kubeconfig;
+  if (!broker.kubeconfig.empty()) return broker.kubeconfig;
   if (const auto path = Environment("KUBECONFIG")) return *path;
   const std::string own = Environment("HOME").value_or("") + "/.kube/config";
   const bool in_pod = Environment("KUBERNETES_SERVICE_HOST").has_value();
@@ -185,13 +187,18 @@ int ExitCodeOf(Severity worst) {
   return 3;
 }
 
-absl::StatusOr<int> Run(const DoctorFlags& flags, std::ostream& out) {
+absl::StatusOr<int> Run(const DoctorFlags& flags, std::ostream& out,
+                        std::ostream& err) {
   // Before the first thread: those of libcurl are not to get the signals.
   Stop stop(flags.active);
-  const std::string path = KubeconfigPath(flags);
   LATCHKEY_ASSIGN_OR_RETURN(BrokerFile broker,
                             ReadBrokerFile(flags.broker_config));
+  const std::string path = KubeconfigPath(flags, broker);
+  const bool is_named = !flags.kubeconfig.empty() || !broker.kubeconfig.empty();
   LATCHKEY_ASSIGN_OR_RETURN(ApiCredentials credentials, LoadCredentials(path));
+  err << fmt::format(
+      "looking at {}, by {}\n", Shown(credentials.server),
+      path.empty() ? "the ServiceAccount of this pod" : Shown(path));
   const Server server(std::move(credentials));
   LATCHKEY_ASSIGN_OR_RETURN(const auto http, server.Connect());
   const SecretString& token = server.credentials().token;
@@ -214,7 +221,7 @@ absl::StatusOr<int> Run(const DoctorFlags& flags, std::ostream& out) {
                                         .login = login,
                                         .pause = pause,
                                         .clock = clock});
-  if (!flags.kubeconfig.empty()) NameKubeconfig(flags.kubeconfig, findings);
+  if (is_named) NameKubeconfig(path, findings);
   const std::string report =
       flags.output == "json" ? JsonOf(findings) : TableOf(findings);
   out << report;
@@ -238,11 +245,13 @@ void AddDoctorCommand(CLI::App& app, CommandContext& context) {
       "Exit codes: 0 nothing worse than info, 1 warnings, 2 wrong arguments or "
       "configuration, 3 errors, 128+n stopped by signal n. docs/doctor.md "
       "explains each finding.");
-  command->add_option("--kubeconfig", flags->kubeconfig,
-                      "the cluster (default: $KUBECONFIG, ~/.kube/config, or "
-                      "that of this pod)");
-  command->add_option("--config", flags->broker_config,
-                      "a broker.yaml, for its groups and certificates");
+  AsPath(command->add_option("--kubeconfig", flags->kubeconfig,
+                             "the cluster (default: that of --config, "
+                             "$KUBECONFIG, ~/.kube/config, or that of this "
+                             "pod)"));
+  AsPath(command->add_option("--config", flags->broker_config,
+                             "a broker.yaml, for its cluster, groups and "
+                             "certificates"));
   command->add_option(
       "--broker-account", flags->broker_account,
       fmt::format("whose rights to look at (default {}); self: those of the "
@@ -257,7 +266,7 @@ void AddDoctorCommand(CLI::App& app, CommandContext& context) {
       ->group("Output");
   command->callback([&context, flags] {
     context.run = [&context, flags]() -> absl::StatusOr<int> {
-      auto code = Run(*flags, context.out);
+      auto code = Run(*flags, context.out, context.err);
       // Nothing was looked at: what was typed has to be mended.
       if (!code.ok()) {
         return WithCure(

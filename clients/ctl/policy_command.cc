@@ -13,6 +13,7 @@
 #include "clients/ctl/cures.h"
 #include "clients/ctl/data_tree.h"
 #include "clients/ctl/output_flag.h"
+#include "clients/ctl/visible_text.h"
 #include "clients/files/read_file.h"
 #include "core/config_reader.h"
 #include "core/status_macros.h"
@@ -61,14 +62,24 @@ class TestReport {
 };
 
 // Runs the tests of the policy, and says how each went.
-absl::Status RunTests(const PolicyFlags& flags, std::ostream& out) {
+absl::Status RunTests(const PolicyFlags& flags, std::ostream& out,
+                      std::ostream& err) {
   const absl::StatusOr<std::string> text =
       ReadFileBounded(flags.path, ConfigDocument::kMaxBytes);
   if (!text.ok()) {
     return absl::InvalidArgumentError(std::string(text.status().message()));
   }
-  LATCHKEY_ASSIGN_OR_RETURN(const PolicyFile file,
-                            ParsePolicyFile(flags.path, *text, {}));
+  absl::StatusOr<PolicyFile> parsed = ParsePolicyFile(flags.path, *text, {});
+  if (!parsed.ok()) {
+    return WithCure(parsed.status(),
+                    "mend the file; docs/policy.md has all that it can say");
+  }
+  const PolicyFile file = *std::move(parsed);
+  if (file.tests.empty()) {
+    err << fmt::format(
+        "warning: {} has no policy_tests, so nothing was tested\n",
+        Visible(flags.path));
+  }
   const Policy policy(file.rules);
   TestReport report;
   for (const PolicySelfTest& test : file.tests) {
@@ -105,7 +116,7 @@ void AddPolicyCommand(CLI::App& app, CommandContext& context) {
   AddTextOutputFlag(*test, flags->output);
   test->callback([&context, flags] {
     context.run = [&context, flags]() -> absl::StatusOr<int> {
-      LATCHKEY_RETURN_IF_ERROR(RunTests(*flags, context.out));
+      LATCHKEY_RETURN_IF_ERROR(RunTests(*flags, context.out, context.err));
       return kDone;
     };
   });

@@ -5,6 +5,7 @@
 #include "core/config_reader.h"
 #include "core/status_macros.h"
 #include "core/token_scope.h"
+#include "policy/policy_file.h"
 
 namespace latchkey {
 namespace {
@@ -17,6 +18,13 @@ void AddOnce(const std::string& value, std::vector<std::string>& values) {
   values.push_back(value);
 }
 
+// A section of which `latchkeyd --check` judges the rest.
+ConfigReader PartOf(const ConfigReader& reader, const char* field) {
+  ConfigReader section = reader.Section(field);
+  section.IgnoreOthers();
+  return section;
+}
+
 }  // namespace
 
 absl::StatusOr<BrokerFile> ParseBrokerFile(std::string_view name,
@@ -24,28 +32,32 @@ absl::StatusOr<BrokerFile> ParseBrokerFile(std::string_view name,
   LATCHKEY_ASSIGN_OR_RETURN(const auto document,
                             ConfigDocument::Parse(name, text));
   const ConfigReader root = document->root();
+  for (const std::string_view section : kBrokerSections) root.Has(section);
+  root.Has("policy_tests");
   BrokerFile file;
-  const ConfigReader tokens = root.Section("tokens");
+  const ConfigReader tokens = PartOf(root, "tokens");
   file.token_group = tokens.String("group", file.token_group);
   if (!IsBootstrapGroup(file.token_group)) {
     tokens.Mistake("group", "is no group of bootstrap tokens");
   }
   for (const ConfigReader& rule : root.Sections("policy")) {
-    for (const std::string& group : rule.Section("allow").Strings("groups")) {
+    rule.IgnoreOthers();
+    for (const std::string& group : PartOf(rule, "allow").Strings("groups")) {
       AddOnce(group, file.policy_groups);
     }
   }
   file.takes_service_accounts =
-      root.Section("authentication").Has("service_accounts");
-  AddOnce(root.Section("cluster").String("ca_file", ""),
-          file.certificate_files);
+      PartOf(root, "authentication").Has("service_accounts");
+  const ConfigReader cluster = PartOf(root, "cluster");
+  file.kubeconfig = cluster.String("kubeconfig", "");
+  AddOnce(cluster.String("ca_file", ""), file.certificate_files);
   for (const char* api : {"provisioner_api", "node_api"}) {
+    const ConfigReader section = PartOf(root, api);
     for (const char* field : {"certificate_file", "client_ca_file"}) {
-      AddOnce(root.Section(api).String(field, ""), file.certificate_files);
+      AddOnce(section.String(field, ""), file.certificate_files);
     }
   }
-  LATCHKEY_RETURN_IF_ERROR(
-      document->Finish(ConfigDocument::UnknownFields::kAllow));
+  LATCHKEY_RETURN_IF_ERROR(document->Finish());
   return file;
 }
 

@@ -20,12 +20,15 @@ struct BrokerFile {
   std::vector<std::string> policy_groups = {};
   // ServiceAccounts may call.
   bool takes_service_accounts = false;
+  // The cluster's; empty: that of the broker's pod.
+  std::string kubeconfig = {};
   // Paths of PEM files, each once.
   std::vector<std::string> certificate_files = {};
 };
 
-// kInvalidArgument for what does not parse. Whether the broker would take the
-// rest is for `latchkeyd --check` to say.
+// kInvalidArgument for what does not parse, or has a field at its top that no
+// broker.yaml has: then it is another program's, or a section is misspelt.
+// Whether the broker would take the rest is for `latchkeyd --check` to say.
 absl::StatusOr<BrokerFile> ParseBrokerFile(std::string_view name,
                                            std::string_view text);
 

@@ -365,6 +365,42 @@ TEST(PolicyFileTest, WhatStandsBesideThePolicyIsNotJudged) {
                        HasSubstr("needs at least one rule")));
 }
 
+TEST(PolicyFileTest, AFieldOfNoBrokerYamlIsAMistake) {
+  for (const char* field : {"policy_test", "polcy_tests", "audt"}) {
+    EXPECT_THAT(ParsePolicyFile(
+                    "p", WithMatcher("common_name: a") + field + ": []\n", {}),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("unknown field")))
+        << field;
+  }
+}
+
+TEST(PolicyFileTest, AWholeBrokerYamlSaysWhichAttributesThereAre) {
+  const std::string policy = WithMatcher("{spifeid: x}");
+  EXPECT_THAT(ParsePolicyFile("p", policy, {}), IsOk())
+      << "a policy alone: an issuer may map a claim to it";
+  EXPECT_THAT(ParsePolicyFile("p", policy + "tokens: {}\n", {}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("no identity has this attribute")));
+  EXPECT_THAT(
+      ParsePolicyFile("p",
+                      policy + "authentication:\n"
+                               "  service_accounts: {audience: latchkey}\n"
+                               "  jwt: [{name: ci, issuer: i, attributes: "
+                               "{spifeid: a.b}}]\n",
+                      {}),
+      IsOk());
+}
+
+TEST(PolicyFileTest, AWholeBrokerYamlSaysWhichIssuersThereAre) {
+  const std::string policy =
+      WithMatcher("{kind: jwt, issuer: ci, subject: x}") +
+      "authentication:\n  jwt: [{name: ci, issuer: \"https://ci.example\"}]\n";
+  EXPECT_THAT(ParsePolicyFile("p", policy, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("https://ci.example")));
+}
+
 TEST(PolicyFileTest, AMisplacedSecretIsNotRepeated) {
   const auto file =
       ParsePolicyFile("p", WithMatcher("{\"abcdef.0123456789abcdef\": x}"), {});

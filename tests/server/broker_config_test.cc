@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include "policy/policy_file.h"
 #include "tests/testing/status_matchers.h"
 
 namespace latchkey {
@@ -13,6 +14,7 @@ using latchkey_testing::IsOk;
 using latchkey_testing::StatusIs;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kGood[] = R"(
 cluster:
@@ -122,6 +124,18 @@ TEST(BrokerConfigTest, ConnectionsHaveLimitsThatFitTogether) {
                          HasSubstr("broker.yaml:31: limits.connections")))
         << wrong;
   }
+}
+
+// So that those who read only a part of a broker.yaml know a misspelt section.
+TEST(BrokerConfigTest, ItsSectionsAreThoseThatArePublished) {
+  std::string all = "policy: []\npolicy_tests: []\n";
+  for (const std::string_view section : kBrokerSections) {
+    all += std::string(section) + ":\n";
+  }
+  EXPECT_THAT(ParseBrokerConfig("b", all),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       Not(HasSubstr("unknown field"))));
+  EXPECT_THAT(ParsePolicyFile("b", kGood, {}), IsOk());
 }
 
 TEST(BrokerConfigTest, WhatIsNoConfigurationIsRefused) {

@@ -74,6 +74,19 @@ TEST_F(PolicyCommandTest, SaysWhatFailedAndWhere) {
                     HasSubstr("1 rules, 2 self-tests, 1 failed\n")));
 }
 
+TEST_F(PolicyCommandTest, ATestThatIsMisspeltIsNoTestThatPassed) {
+  std::string text = kPolicy;
+  text.replace(text.find("policy_tests"), 12, "policy_test");
+  const CtlResult misspelt = Judge(text);
+  EXPECT_EQ(misspelt.exit_code, kBadUsage);
+  EXPECT_THAT(misspelt.err, HasSubstr("policy_test"));
+  text.resize(text.find("policy_test"));
+  const CtlResult none = Judge(text);
+  EXPECT_EQ(none.exit_code, kDone);
+  EXPECT_THAT(none.err, HasSubstr("warning: "));
+  EXPECT_EQ(Judge(kPolicy).err, "");
+}
+
 TEST_F(PolicyCommandTest, AFileThatIsWrongIsToldWithItsMistakes) {
   CtlResult result = Judge("policy: [{name: a}]");
   EXPECT_EQ(result.exit_code, kBadUsage);

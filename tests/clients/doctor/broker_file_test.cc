@@ -10,6 +10,7 @@ namespace {
 using ::latchkey_testing::IsOk;
 using ::latchkey_testing::StatusIs;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 TEST(BrokerFileTest, GroupsAndCertificatesAreRead) {
@@ -22,7 +23,7 @@ provisioner_api:
 node_api: {certificate_file: /tls.crt, private_key_file: /tls.key}
 tokens: {group: "system:bootstrappers:mine"}
 authentication: {service_accounts: {audience: latchkey}}
-something_new: [1]
+limits: {something_new: [1]}
 policy:
   - name: a
     allow: {groups: ["system:bootstrappers:x", "system:bootstrappers:y"]}
@@ -34,6 +35,7 @@ policy:
   EXPECT_THAT(file->policy_groups,
               ElementsAre("system:bootstrappers:x", "system:bootstrappers:y"));
   EXPECT_TRUE(file->takes_service_accounts);
+  EXPECT_EQ(file->kubeconfig, "/kubeconfig");
   EXPECT_THAT(file->certificate_files,
               ElementsAre("/cluster.crt", "/tls.crt", "/ca.crt"));
 }
@@ -51,6 +53,17 @@ TEST(BrokerFileTest, WhatIsWrongIsRefused) {
               StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(ParseBrokerFile("b", "- a"),
               StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(BrokerFileTest, AnotherProgramsFileAndAMisspeltSectionAreRefused) {
+  for (const char* text :
+       {"broker: {endpoint: \"b:1\"}\nidentity: {token_file: t}\n",
+        "audt: {file: stderr}\n", "policy-tests: []\n"}) {
+    EXPECT_THAT(ParseBrokerFile("b", text),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("unknown field")))
+        << text;
+  }
 }
 
 }  // namespace
