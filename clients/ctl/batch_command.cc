@@ -11,6 +11,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "clients/ctl/arguments.h"
 #include "clients/ctl/batch_id.h"
@@ -105,6 +106,9 @@ class BatchOutput {
       LATCHKEY_RETURN_IF_ERROR(written);
     }
     ++done_;
+    if (flags_.out_dir.empty()) {
+      unwritten_.push_back(issued->token().id());
+    }
     Print(item, "issued", &*issued, absl::OkStatus());
     // Whoever is killed has seen what was issued before.
     return (done_ + failed_) % kMaxBatchCall == 0 ? Flush() : absl::OkStatus();
@@ -112,13 +116,33 @@ class BatchOutput {
 
   absl::Status Flush() {
     if (flags_.output == "table") context_.out << table_.Take();
-    return context_.Flush();
+    const absl::Status status = context_.Flush();
+    if (!status.ok() && !unwritten_.empty()) return Lost(status);
+    unwritten_.clear();
+    return status;
   }
   size_t done() const { return done_; }
   size_t failed() const { return failed_; }
   const absl::Status& first_error() const { return first_error_; }
 
  private:
+  // Tickets that were to be printed, and may not have been.
+  absl::Status Lost(const absl::Status& why) const {
+    if (!flags_.batch_id_file.empty()) {
+      return WithCure(absl::InternalError(std::string(why.message())),
+                      "run the same command again: it mints nothing twice, "
+                      "and prints the tickets again");
+    }
+    return WithCure(
+        absl::InternalError(fmt::format(
+            "{}; these tokens were minted, and their tickets are "
+            "lost: {}",
+            std::string(why.message()), fmt::join(unwritten_, " "))),
+        "latchkeyctl revoke each of them with --reason 'never delivered'; and "
+        "use --out-dir or --batch-id-file, with which a second run mints "
+        "nothing twice");
+  }
+
   void Print(const BatchItem& item, const char* outcome,
              const v1::IssueTokenResponse* issued, const absl::Status& error) {
     const std::string& node = item.request.scope().node_name();
@@ -160,6 +184,9 @@ class BatchOutput {
   const NodeBroker broker_;
   TextTable table_{{"NODE", "OUTCOME", "ID", "EXPIRES",
                     flags_.out_dir.empty() ? "TICKET" : "FILE"}};
+  // The ids of the tokens whose tickets were printed since the last Flush().
+  std::vector<std::string> unwritten_;
+  const size_t items_;
   size_t done_ = 0;
   size_t failed_ = 0;
   absl::Status first_error_;

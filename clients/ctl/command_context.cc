@@ -9,6 +9,15 @@
 #include "core/text_time.h"
 
 namespace latchkey {
+namespace {
+
+constexpr char kReaderGoneText[] = "the reader of standard output is gone";
+
+}  // namespace
+
+bool IsReaderGone(const absl::Status& status) {
+  return absl::IsCancelled(status) && status.message() == kReaderGoneText;
+}
 
 absl::StatusOr<CtlConfig> CommandContext::Config() const {
   if (config_file.empty()) {
@@ -53,6 +62,9 @@ absl::StatusOr<std::shared_ptr<BrokerApi>> CommandContext::Connect(
 
 absl::Status CommandContext::Flush() const {
   if (out.flush()) return absl::OkStatus();
+  if (reader_is_gone && reader_is_gone()) {
+    return absl::CancelledError(kReaderGoneText);
+  }
   return WithCure(absl::InternalError("cannot write to standard output"),
                   "see whether its disk is full, or whoever reads it gone; "
                   "what was done stays done");

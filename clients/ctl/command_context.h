@@ -48,6 +48,8 @@ inline constexpr int kBadUsage = 2;
 inline constexpr int kRefused = 3;
 // Some of several items were done; run it again for the others.
 inline constexpr int kPartlyDone = 4;
+// As of SIGPIPE: whoever read standard output is gone.
+inline constexpr int kReaderGone = 128 + 13;
 
 // Borrows what it refers to. Used by one thread.
 struct CommandContext {
@@ -70,6 +72,10 @@ struct CommandContext {
   std::string context_name = {};
   std::string timeout = {};  // as typed; empty: the command's own default
 
+  // Tells a broken pipe from other reasons for `out` to fail. None: it is never
+  // one.
+  std::function<bool()> reader_is_gone = {};
+
   // Set by the command that was chosen; answers the exit code. An error is
   // reported, and turned into an exit code, by whoever runs it.
   std::function<absl::StatusOr<int>()> run = {};
@@ -81,9 +87,15 @@ struct CommandContext {
   // A broker's API whose calls end within Timeout(). kInvalidArgument.
   absl::StatusOr<std::shared_ptr<BrokerApi>> Connect(
       absl::Duration fallback_timeout = absl::Seconds(30)) const;
-  // Hands on what was written to `out`. kInternal if nobody takes it.
+  // Hands on what was written to `out`. kInternal if nobody takes it, and
+  // IsReaderGone() if that is because nobody wants more.
   absl::Status Flush() const;
 };
+
+// True of the error of Flush() for a reader of standard output that is gone:
+// there is nothing to say, and the exit code is kReaderGone, as it is of
+// programs that the signal ends.
+bool IsReaderGone(const absl::Status& status);
 
 }  // namespace latchkey
 

@@ -80,11 +80,25 @@ absl::Status CheckPlace(const std::string& out_file) {
                   "that you may write to");
 }
 
+// What was minted and reaches nobody: named, so that it can be cut off.
+absl::Status Lost(const v1::Token& token, const absl::Status& why) {
+  const std::string id = Visible(token.id());
+  return WithCure(
+      absl::InternalError(fmt::format(
+          "{}; token {} for {} was minted, and nobody has what it is claimed "
+          "or used with",
+          std::string(why.message()), id, token.scope().node_name())),
+      fmt::format("latchkeyctl revoke {} --reason 'never delivered'; then "
+                  "issue again",
+                  id));
+}
+
 absl::Status Write(const CommandContext& context, const std::string& out_file,
-                   const std::string& text, const std::string& token_id) {
+                   const std::string& text, const v1::Token& token) {
   if (out_file.empty()) {
     context.out << text;
-    return context.Flush();
+    const absl::Status written = context.Flush();
+    return written.ok() ? written : Lost(token, written);
   }
   const absl::Status written = WriteNewFileDurably(out_file, text, 0600);
   if (written.ok()) return written;
@@ -93,7 +107,7 @@ absl::Status Write(const CommandContext& context, const std::string& out_file,
                   fmt::format("its token {} is minted, and useless without "
                               "this file: make room for the file and run it "
                               "again; latchkeyctl revoke {} ends the token",
-                              Visible(token_id), Visible(token_id)));
+                              Visible(token.id()), Visible(token.id())));
 }
 
 absl::StatusOr<int> Issue(const CommandContext& context,
@@ -120,10 +134,11 @@ absl::StatusOr<int> Issue(const CommandContext& context,
                                TimeText(token.expire_time()));
     return kDone;
   }
-  LATCHKEY_ASSIGN_OR_RETURN(std::string text,
-                            RenderIssued(response, flags.output, broker));
-  const absl::Status written = Write(context, flags.out_file, text, token.id());
-  Wipe(text);
+  absl::StatusOr<std::string> text =
+      RenderIssued(response, flags.output, broker);
+  if (!text.ok()) return Lost(token, text.status());
+  const absl::Status written = Write(context, flags.out_file, *text, token);
+  Wipe(*text);
   LATCHKEY_RETURN_IF_ERROR(written);
   if (flags.output == "name") {
     context.out << Visible(token.id()) << "\n";

@@ -1,5 +1,6 @@
 #include "clients/ctl/run_ctl.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -103,10 +104,17 @@ void SayDelay(const std::string& text) {
   std::cerr << fmt::format("latchkeyctl: {}\n", Visible(text));
 }
 
+// A pipe whose reader has enough, such as head.
+bool ReaderIsGone() {
+  pollfd out{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+  return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 int Finish(const CommandContext& context, const absl::StatusOr<int>& result) {
   absl::Status status = result.status();
   if (status.ok()) status = context.Flush();
   if (status.ok()) return *result;
+  if (IsReaderGone(status)) return kReaderGone;
   context.err << ErrorText(status);
   return ExitCodeOf(status);
 }
@@ -158,6 +166,7 @@ int RunCtl(int argc, char** argv) {
             config, {.timeout = timeout, .pace = pace, .on_delay = &SayDelay},
             clock.Now());
       }};
+  context.reader_is_gone = &ReaderIsGone;
   return RunCtl(std::vector<std::string>(argv + 1, argv + argc), context);
 }
 

@@ -213,6 +213,20 @@ TEST_F(BatchTest, AfterALostAnswerItMintsNothingTwice) {
   EXPECT_THAT(broker_->batches, SizeIs(3)) << "all are there: nobody is asked";
 }
 
+TEST_F(BatchTest, TicketsThatReachNobodyAreNamed) {
+  output_is_full_ = true;
+  const CtlResult fresh = Run({"batch", Machines(2)});
+  EXPECT_EQ(fresh.exit_code, 1);
+  for (const auto& [request_id, issued] : broker_->minted) {
+    EXPECT_THAT(fresh.err, HasSubstr(issued.token().id()));
+  }
+  EXPECT_THAT(fresh.err,
+              AllOf(HasSubstr("latchkeyctl revoke"), Not(HasSubstr("lk1_"))));
+  EXPECT_THAT(
+      Run({"batch", Machines(2), "--batch-id-file", dir_.File("id")}).err,
+      HasSubstr("run the same command again"));
+}
+
 TEST_F(BatchTest, OneBadItemSpoilsNoOther) {
   broker_->judge = [](const v1::IssueTokenRequest& request) {
     return request.scope().node_name() == "worker-1"

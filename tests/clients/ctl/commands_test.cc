@@ -305,6 +305,30 @@ TEST_F(CommandsTest, WhatTheBrokerFindsWrongWithAnArgumentNamesTheFlag) {
               HasSubstr("what to do: correct --node, and run it again\n"));
 }
 
+TEST_F(CommandsTest, ATicketThatReachesNobodyIsNamed) {
+  output_is_full_ = true;
+  const CtlResult result = Run({"issue", "--node", "f-1"});
+  EXPECT_EQ(result.exit_code, 1);
+  const std::string id = broker_->minted.begin()->second.token().id();
+  EXPECT_THAT(result.err,
+              AllOf(HasSubstr("cannot write to standard output"),
+                    HasSubstr("token " + id + " for f-1"),
+                    HasSubstr("latchkeyctl revoke " + id + " --reason"),
+                    Not(HasSubstr("lk1_"))));
+  reader_is_gone_ = true;
+  EXPECT_THAT(Run({"issue", "--node", "f-1"}).err, HasSubstr("revoke"));
+}
+
+TEST_F(CommandsTest, AReaderWhoHasEnoughIsNoError) {
+  broker_->AddToken("abc123", "worker-1");
+  output_is_full_ = true;
+  EXPECT_EQ(Run({"list"}).exit_code, 1) << "a full disk is";
+  reader_is_gone_ = true;
+  const CtlResult result = Run({"list"});
+  EXPECT_EQ(result.exit_code, 141) << "as of SIGPIPE";
+  EXPECT_EQ(result.err, "");
+}
+
 TEST_F(CommandsTest, WithoutAConfigurationItSaysHowToGetOne) {
   std::filesystem::remove(dir_.File("ctl.yaml"));
   const CtlResult none = Run({"list"});

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <sstream>
+#include <streambuf>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,9 @@
 #include "tests/testing/temp_dir.h"
 
 namespace latchkey_testing {
+
+// Takes nothing, as a disk that is full.
+class FullBuffer final : public std::streambuf {};
 
 struct CtlResult {
   int exit_code = -1;
@@ -56,6 +60,8 @@ class CtlTest : public ::testing::Test {
     std::istream in(input);
     std::ostringstream out;
     std::ostringstream err;
+    FullBuffer full;
+    if (output_is_full_) out.basic_ios<char>::rdbuf(&full);
     latchkey::CommandContext context{
         .in = in,
         .out = out,
@@ -67,11 +73,15 @@ class CtlTest : public ::testing::Test {
             -> absl::StatusOr<std::shared_ptr<latchkey::BrokerApi>> {
           return broker_;
         }};
+    if (reader_is_gone_) context.reader_is_gone = [] { return true; };
     arguments.insert(arguments.begin(), {"--config", dir_.File("ctl.yaml")});
     const int code = latchkey::RunCtl(arguments, context);
     return {code, out.str(), err.str()};
   }
 
+  // Standard output takes nothing; because its reader is gone.
+  bool output_is_full_ = false;
+  bool reader_is_gone_ = false;
   TempDir dir_;
   FakeClock clock_;
   FakePace pace_{clock_};

@@ -295,6 +295,20 @@ TEST_F(GrpcBrokerApiTest, TheProgramListsEveryPage) {
   EXPECT_EQ(std::ranges::count(result.out, '\n'), 1001);
 }
 
+TEST_F(GrpcBrokerApiTest, TheProgramEndsQuietlyWhenItsReaderHasEnough) {
+  for (int i = 0; i < 5000; ++i) {
+    server_.api.AddToken(fmt::format("{:06}", i), "worker");
+  }
+  const ProgramResult result = RunProgram(
+      {"/bin/sh", "-c",
+       fmt::format("{{ '{}' --config '{}' list -o json; echo $? >&2; }} | "
+                   "head -1",
+                   BuiltProgram("latchkeyctl"), dir_.File("ctl.yaml"))},
+      {});
+  EXPECT_EQ(result.err, "141\n");
+  EXPECT_THAT(result.out, HasSubstr("000000"));
+}
+
 TEST_F(GrpcBrokerApiTest, TheProgramSaysWhatToDo) {
   const ProgramResult refused = RunProgram(Command({"get", "zzzzzz"}), {});
   EXPECT_EQ(refused.exit_code, 3);
