@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <sstream>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "clients/ctl/cures.h"
 #include "clients/ctl/issue_request.h"
 #include "core/config_reader.h"
 #include "core/node_name.h"
@@ -15,18 +18,21 @@
 namespace latchkey {
 namespace {
 
+absl::Status Unusable(absl::Status status) {
+  return WithCure(std::move(status),
+                  "mend the input; latchkeyctl batch --help shows its form, "
+                  "in CSV and in YAML");
+}
+
 // Collects items and mistakes, so that a file is mended in one go.
 class Collector {
  public:
-  void Add(std::string where, const absl::Status& read,
-           const IssueFields& fields) {
-    absl::StatusOr<v1::IssueTokenRequest> request =
-        read.ok() ? IssueRequestOf(fields) : read;
-    if (!request.ok()) return Mistake(where, request.status());
-    if (const absl::Status name = ValidateNodeName(fields.node_name);
-        !name.ok()) {
-      return Mistake(where, name);
-    }
+  void Add(std::string where, const IssueFields& fields) {
+    absl::StatusOr<v1::IssueTokenRequest> request = IssueRequestOf(fields);
+    const absl::Status name = ValidateNodeName(fields.node_name);
+    Mistake(where, request.status());
+    Mistake(where, name);
+    if (!request.ok() || !name.ok()) return;
     const auto [first, is_new] = seen_.emplace(fields.node_name, where);
     if (!is_new) {
       return Mistake(where, absl::InvalidArgumentError(
@@ -36,22 +42,25 @@ class Collector {
     items_.push_back({std::move(where), *std::move(request)});
   }
 
+  // Of each line of the message; of none if `status` is OK.
   void Mistake(std::string_view where, const absl::Status& status) {
     constexpr int kMaxReported = 50;
-    if (++mistakes_ > kMaxReported) return;
-    text_ += fmt::format("{}{}: {}", text_.empty() ? "" : "\n", where,
-                         std::string(status.message()));
+    std::istringstream lines{std::string(status.message())};
+    for (std::string line; std::getline(lines, line);) {
+      if (++mistakes_ > kMaxReported) return;
+      text_ += fmt::format("{}{}: {}", text_.empty() ? "" : "\n", where, line);
+    }
   }
 
   absl::StatusOr<std::vector<BatchItem>> Finish(std::string_view name) {
     if (mistakes_ > 0) {
-      return absl::InvalidArgumentError(
-          fmt::format("{}\n{}: {} mistakes; nothing was asked for", text_, name,
-                      mistakes_));
+      return Unusable(absl::InvalidArgumentError(
+          fmt::format("{}\n{}: {} mistake{}; nothing was asked for", text_,
+                      name, mistakes_, mistakes_ == 1 ? "" : "s")));
     }
     if (items_.empty()) {
-      return absl::InvalidArgumentError(
-          fmt::format("{}: has no machines", name));
+      return Unusable(
+          absl::InvalidArgumentError(fmt::format("{}: has no machines", name)));
     }
     return std::move(items_);
   }
@@ -138,8 +147,9 @@ class CsvReader {
 absl::Status CheckColumns(const std::vector<std::string>& columns) {
   for (const std::string& column : columns) {
     if (std::ranges::find(kIssueFieldNames, column) == kIssueFieldNames.end()) {
-      return absl::InvalidArgumentError(fmt::format(
-          "the first line must name the columns; {} is none", column));
+      return absl::InvalidArgumentError(
+          fmt::format("the first line must name the columns; {} is none of {}",
+                      column, fmt::join(kIssueFieldNames, ", ")));
     }
     if (std::ranges::count(columns, column) > 1) {
       return absl::InvalidArgumentError(
@@ -155,17 +165,18 @@ absl::Status CheckColumns(const std::vector<std::string>& columns) {
 void AddRecord(std::string where, const std::vector<std::string>& columns,
                const CsvRecord& record, Collector& collector) {
   if (record.fields.size() == 1 && record.fields[0].empty()) return;
-  IssueFields fields;
-  absl::Status read;
   if (record.fields.size() != columns.size()) {
-    read = absl::InvalidArgumentError(
-        fmt::format("has {} fields; the first line names {} columns",
-                    record.fields.size(), columns.size()));
+    return collector.Mistake(
+        where, absl::InvalidArgumentError(
+                   fmt::format("has {} fields; the first line names {} columns",
+                               record.fields.size(), columns.size())));
   }
-  for (size_t i = 0; read.ok() && i < columns.size(); ++i) {
-    read = SetIssueField(fields, columns[i], record.fields[i]);
+  IssueFields fields;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    collector.Mistake(where,
+                      SetIssueField(fields, columns[i], record.fields[i]));
   }
-  collector.Add(std::move(where), read, fields);
+  collector.Add(std::move(where), fields);
 }
 
 absl::Status ReadYamlItem(const ConfigReader& item, IssueFields& fields) {
@@ -215,16 +226,18 @@ absl::StatusOr<std::vector<BatchItem>> ParseBatchCsv(std::string_view name,
 
 absl::StatusOr<std::vector<BatchItem>> ParseBatchYaml(std::string_view name,
                                                       std::string_view text) {
-  LATCHKEY_ASSIGN_OR_RETURN(const std::unique_ptr<ConfigDocument> document,
-                            ConfigDocument::Parse(name, text));
+  auto parsed = ConfigDocument::Parse(name, text);
+  if (!parsed.ok()) return Unusable(parsed.status());
+  const std::unique_ptr<ConfigDocument> document = *std::move(parsed);
   Collector collector;
-  int index = 0;
   for (const ConfigReader& item : document->root().Sections("tokens")) {
     IssueFields fields;
-    const absl::Status read = ReadYamlItem(item, fields);
-    collector.Add(fmt::format("{}: tokens[{}]", name, index++), read, fields);
+    collector.Mistake(item.Where(), ReadYamlItem(item, fields));
+    collector.Add(item.Where(), fields);
   }
-  LATCHKEY_RETURN_IF_ERROR(document->Finish());
+  if (const absl::Status form = document->Finish(); !form.ok()) {
+    return Unusable(form);
+  }
   return collector.Finish(name);
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/status_macros.h"
 #include "core/text_time.h"
+#include "core/token_labels.h"
 
 namespace latchkey {
 namespace {
@@ -115,6 +116,14 @@ absl::StatusOr<std::map<std::string, std::string>> LabelsOfFlags(
     if (equals == std::string::npos || equals == 0) {
       return absl::InvalidArgumentError(
           fmt::format("label {}: must be key=value", label));
+    }
+    if (!ValidateLabels({{label.substr(0, equals), label.substr(equals + 1)}})
+             .ok()) {
+      return absl::InvalidArgumentError(fmt::format(
+          "label {}: key and value are each up to 63 characters of "
+          "[A-Za-z0-9._-] that begin and end with a letter or digit; the value "
+          "may be empty, and several labels are given one by one",
+          label));
     }
     if (!result.emplace(label.substr(0, equals), label.substr(equals + 1))
              .second) {

@@ -44,7 +44,8 @@ bool IsEmpty(const v1::TokenFilter& filter);
 absl::StatusOr<absl::Time> TimeOfFlag(std::string_view flag,
                                       const std::string& text, absl::Time now);
 
-// "key=value" each, no key twice. kInvalidArgument.
+// "key=value" each, no key twice. kInvalidArgument, naming the label that is
+// none.
 absl::StatusOr<std::map<std::string, std::string>> LabelsOfFlags(
     const std::vector<std::string>& labels);
 

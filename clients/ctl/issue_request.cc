@@ -8,6 +8,7 @@
 #include "core/status_macros.h"
 #include "core/text_time.h"
 #include "core/token_scope.h"
+#include "core/utf8.h"
 #include "crypto/digest.h"
 
 namespace latchkey {
@@ -52,6 +53,8 @@ absl::Status SetFlag(const std::string& text, bool& flag) {
 absl::Status SetIssueField(IssueFields& fields, std::string_view name,
                            const std::string& text) {
   if (text.empty()) return absl::OkStatus();
+  // Whoever judges node names says more than this.
+  if (name != "node" && !IsUtf8(text)) return BadField(name, "not UTF-8");
   if (name == "node") {
     fields.node_name = text;
   } else if (name == "delivery") {
@@ -76,32 +79,41 @@ absl::Status SetIssueField(IssueFields& fields, std::string_view name,
 
 absl::StatusOr<v1::IssueTokenRequest> IssueRequestOf(
     const IssueFields& fields) {
+  std::string mistakes;
+  const auto check = [&mistakes](const absl::Status& status) {
+    if (status.ok()) return;
+    mistakes += (mistakes.empty() ? "" : "\n") + std::string(status.message());
+  };
   v1::IssueTokenRequest request;
   v1::TokenScope& scope = *request.mutable_scope();
   scope.set_node_name(fields.node_name);
   for (const std::string& group : fields.groups) scope.add_groups(group);
   if (!fields.max_certificate_lifetime.empty()) {
-    LATCHKEY_RETURN_IF_ERROR(
-        SetDuration("max-certificate-lifetime", fields.max_certificate_lifetime,
-                    *scope.mutable_max_certificate_lifetime()));
+    check(SetDuration("max-certificate-lifetime",
+                      fields.max_certificate_lifetime,
+                      *scope.mutable_max_certificate_lifetime()));
   }
   if (!fields.public_key_sha256.empty()) {
-    LATCHKEY_ASSIGN_OR_RETURN(const std::string digest,
-                              DigestBytes(fields.public_key_sha256));
-    scope.set_public_key_sha256(digest);
+    const auto digest = DigestBytes(fields.public_key_sha256);
+    check(digest.status());
+    if (digest.ok()) scope.set_public_key_sha256(*digest);
   }
   scope.set_allow_node_replacement(fields.allow_node_replacement);
   if (fields.delivery != "ticket" && fields.delivery != "direct") {
-    return BadField("delivery", "must be ticket or direct");
+    check(BadField("delivery", "must be ticket or direct"));
   }
   request.set_delivery(fields.delivery == "direct" ? v1::DELIVERY_DIRECT
                                                    : v1::DELIVERY_TICKET);
   if (!fields.lifetime.empty()) {
-    LATCHKEY_RETURN_IF_ERROR(
+    check(
         SetDuration("lifetime", fields.lifetime, *request.mutable_lifetime()));
   }
-  LATCHKEY_ASSIGN_OR_RETURN(const auto labels, LabelsOfFlags(fields.labels));
-  request.mutable_labels()->insert(labels.begin(), labels.end());
+  const auto labels = LabelsOfFlags(fields.labels);
+  check(labels.status());
+  if (labels.ok()) {
+    request.mutable_labels()->insert(labels->begin(), labels->end());
+  }
+  if (!mistakes.empty()) return absl::InvalidArgumentError(mistakes);
   return request;
 }
 

@@ -41,13 +41,13 @@ inline constexpr std::array<std::string_view, 8> kIssueFieldNames = {
 // Sets the field of that name from one text: several groups or labels are
 // separated by spaces, allow-node-replacement is true, false or empty. An empty
 // text leaves the field as it is. kInvalidArgument, also for a name that is
-// none.
+// none, and for a text other than a node name that is not UTF-8.
 absl::Status SetIssueField(IssueFields& fields, std::string_view name,
                            const std::string& text);
 
 // The request, without a request_id. What the broker judges, such as names and
-// limits, is left to it. kInvalidArgument, naming the field, for what cannot be
-// read.
+// limits, is left to it. kInvalidArgument for what cannot be read: all of it, a
+// line each, which names the field.
 absl::StatusOr<v1::IssueTokenRequest> IssueRequestOf(const IssueFields& fields);
 
 }  // namespace latchkey

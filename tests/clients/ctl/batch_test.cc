@@ -11,6 +11,7 @@
 
 #include "clients/ctl/batch_id.h"
 #include "clients/ctl/batch_input.h"
+#include "clients/ctl/cures.h"
 #include "core/refusal.h"
 #include "tests/clients/ctl/ctl_test.h"
 #include "tests/clients/ctl/hostile_text.h"
@@ -75,6 +76,40 @@ TEST(BatchInputTest, NamesEveryMistakeWithItsLine) {
                 HasSubstr("m.csv:6: has 1 fields"), HasSubstr("4 mistakes"))));
   EXPECT_THAT(ParseBatchYaml("m.yaml", "tokens: [{node: w, lable: [a=b]}]"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("lable")));
+}
+
+TEST(BatchInputTest, NamesEveryMistakeWithinALine) {
+  EXPECT_THAT(ParseBatchCsv("m.csv",
+                            "node,delivery,lifetime,label\nWW,xx,y,a=b\n"
+                            "w,,,a=\xff\n"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("m.csv:2: delivery"),
+                             HasSubstr("m.csv:2: lifetime"),
+                             HasSubstr("m.csv:2: a node name"),
+                             HasSubstr("m.csv:3: label: not UTF-8"),
+                             HasSubstr("m.csv: 4 mistakes;"))));
+  EXPECT_THAT(ParseBatchYaml("m.yaml",
+                             "tokens:\n- {node: w}\n"
+                             "- {node: v, delivery: xx, lifetime: y}\n"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("m.yaml:3: tokens[1]: delivery"),
+                             HasSubstr("m.yaml:3: tokens[1]: lifetime"))));
+  EXPECT_THAT(ParseBatchCsv("m.csv", "node\nW\n"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("m.csv: 1 mistake;")));
+}
+
+TEST(BatchInputTest, SaysWhatFormIsExpected) {
+  EXPECT_THAT(ParseBatchCsv("m.csv", "node,lifetme\n"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("lifetme is none of node, delivery, "
+                                 "lifetime, ")));
+  for (const char* text : {"", "- {node: w}\n", "node: w\n"}) {
+    const auto items = ParseBatchYaml("m.yaml", text);
+    EXPECT_THAT(items, StatusIs(absl::StatusCode::kInvalidArgument));
+    EXPECT_THAT(latchkey::ErrorText(items.status()),
+                HasSubstr("batch --help shows its form"));
+  }
 }
 
 TEST(BatchInputTest, BadCsvIsRefused) {

@@ -296,6 +296,14 @@ TEST_F(CommandsTest, ATicketIsNoId) {
   EXPECT_THAT(broker_->revocations, IsEmpty());
 }
 
+TEST_F(CommandsTest, ALabelThatIsNoneIsNamed) {
+  const CtlResult result =
+      Run({"issue", "--node", "w", "--label", "a=b", "--label", "c=d,e=f"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err,
+              AllOf(HasSubstr("label c=d,e=f: "), HasSubstr("one by one")));
+}
+
 TEST_F(CommandsTest, WhatTheBrokerFindsWrongWithAnArgumentNamesTheFlag) {
   broker_->next_errors = {
       latchkey::InvalidField("scope.node_name", "is no name")};
