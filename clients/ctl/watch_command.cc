@@ -1,5 +1,6 @@
 #include "clients/ctl/watch_command.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,8 +17,10 @@
 #include "clients/ctl/token_text.h"
 #include "clients/files/durable_file.h"
 #include "clients/files/read_file.h"
+#include "core/reasons.h"
 #include "core/refusal.h"
 #include "core/status_macros.h"
+#include "core/utf8.h"
 
 namespace latchkey {
 namespace {
@@ -54,6 +57,18 @@ class NewsWriter {
   absl::StatusOr<std::string> SavedCursor() const {
     constexpr size_t kMaxBytes = 256;
     if (flags_.cursor_file.empty()) return "";
+    const size_t slash = flags_.cursor_file.rfind('/');
+    const std::string folder =
+        slash == std::string::npos
+            ? "."
+            : flags_.cursor_file.substr(0, std::max<size_t>(1, slash));
+    if (const absl::Status status = ProbeDirectory(folder); !status.ok()) {
+      return WithCure(
+          absl::InvalidArgumentError(
+              fmt::format("--cursor-file: cannot write into {}: {}", folder,
+                          std::string(status.message()))),
+          "name a file in a folder that is there, and that you may write to");
+    }
     absl::StatusOr<std::string> text =
         ReadFileBounded(flags_.cursor_file, kMaxBytes);
     if (absl::IsNotFound(text.status())) return "";
@@ -61,7 +76,16 @@ class NewsWriter {
       return absl::InvalidArgumentError(std::string(text.status().message()));
     }
     if (text->ends_with('\n')) text->pop_back();
+    if (!IsUtf8(*text)) return NoCursor();
     return text;
+  }
+  // What the file holds is not a cursor, or not this broker's.
+  absl::Status NoCursor() const {
+    return WithCure(
+        absl::InvalidArgumentError(fmt::format(
+            "{}: holds no cursor of this broker", flags_.cursor_file)),
+        "name another --cursor-file, or remove this one: the watch then "
+        "begins with what happens from now on");
   }
 
   // First what happened, then the cursor: whoever is killed in between is told
@@ -210,8 +234,13 @@ absl::StatusOr<int> Watch(const CommandContext& context,
   LATCHKEY_ASSIGN_OR_RETURN(std::string cursor, writer.SavedCursor());
   request.set_cursor(std::move(cursor));
   LATCHKEY_ASSIGN_OR_RETURN(const auto api, context.Connect());
-  LATCHKEY_RETURN_IF_ERROR(
-      Watcher(context, *api, writer, patience).Run(std::move(request)));
+  const absl::Status ended =
+      Watcher(context, *api, writer, patience).Run(std::move(request));
+  if (!flags.cursor_file.empty() && ReasonOf(ended) == reason::kInvalidField &&
+      MetadataOf(ended)["field"] == "cursor") {
+    return writer.NoCursor();
+  }
+  LATCHKEY_RETURN_IF_ERROR(ended);
   return kDone;
 }
 

@@ -740,6 +740,22 @@ TEST_F(CommandsTest, WatchKeepsItsCursorInAFile) {
   EXPECT_EQ(broker_->watches.back().cursor(), "c1");
 }
 
+TEST_F(CommandsTest, WatchNamesACursorFileThatIsNone) {
+  const CtlResult nowhere =
+      Run({"watch", "--cursor-file", dir_.File("no/cursor")});
+  EXPECT_EQ(nowhere.exit_code, 2);
+  EXPECT_THAT(nowhere.err, AllOf(HasSubstr("--cursor-file"),
+                                 HasSubstr(dir_.File("no") + ": ")));
+  const std::string file = dir_.Write("cursor", "\xff\n");
+  EXPECT_EQ(Run({"watch", "--cursor-file", file}).exit_code, 2);
+  EXPECT_THAT(broker_->watches, IsEmpty());
+  dir_.Write("cursor", "junk\n");
+  broker_->streams = {{{}, latchkey::InvalidField("cursor", "not one")}};
+  const CtlResult junk = Run({"watch", "--cursor-file", file});
+  EXPECT_EQ(junk.exit_code, 2);
+  EXPECT_THAT(junk.err, HasSubstr(file + ": holds no cursor"));
+}
+
 TEST_F(CommandsTest, WatchSaysThatNobodyAnswersYet) {
   for (int i = 0; i < 1000; ++i) {
     broker_->streams.push_back({{}, absl::UnavailableError("refused")});
