@@ -72,8 +72,11 @@ absl::StatusOr<BatchId> IdOf(const BatchFlags& flags) {
 class BatchOutput {
  public:
   BatchOutput(const CommandContext& context, const BatchFlags& flags,
-              NodeBroker broker)
-      : context_(context), flags_(flags), broker_(std::move(broker)) {}
+              NodeBroker broker, size_t items)
+      : context_(context),
+        flags_(flags),
+        broker_(std::move(broker)),
+        items_(items) {}
 
   // A node name is no path: ParseBatch saw to that.
   std::string FileOf(const BatchItem& item) const {
@@ -88,6 +91,7 @@ class BatchOutput {
 
   void Kept(const BatchItem& item) {
     ++done_;
+    ++kept_;
     Print(item, "kept", nullptr, absl::OkStatus());
   }
   absl::Status Report(const BatchItem& item,
@@ -110,8 +114,12 @@ class BatchOutput {
       unwritten_.push_back(issued->token().id());
     }
     Print(item, "issued", &*issued, absl::OkStatus());
+    if ((done_ + failed_) % kMaxBatchCall != 0) return absl::OkStatus();
+    if (done_ + failed_ < items_) {
+      context_.err << fmt::format("{} of {} so far\n", done_ + failed_, items_);
+    }
     // Whoever is killed has seen what was issued before.
-    return (done_ + failed_) % kMaxBatchCall == 0 ? Flush() : absl::OkStatus();
+    return Flush();
   }
 
   absl::Status Flush() {
@@ -122,6 +130,7 @@ class BatchOutput {
     return status;
   }
   size_t done() const { return done_; }
+  size_t kept() const { return kept_; }
   size_t failed() const { return failed_; }
   const absl::Status& first_error() const { return first_error_; }
 
@@ -188,6 +197,7 @@ class BatchOutput {
   std::vector<std::string> unwritten_;
   const size_t items_;
   size_t done_ = 0;
+  size_t kept_ = 0;  // of those done
   size_t failed_ = 0;
   absl::Status first_error_;
 };
@@ -231,6 +241,12 @@ int Conclude(const CommandContext& context, const BatchFlags& flags,
                                           : fmt::format(", {} not known or not "
                                                         "asked for",
                                                         unknown));
+  if (output.kept() > 0) {
+    context.err << fmt::format(
+        "{} of them had a file in {} already, which is as it was: a changed "
+        "line or --content changes no file; remove a file to get another\n",
+        output.kept(), Visible(flags.out_dir));
+  }
   if (output.failed() == 0 && unknown == 0) return kDone;
   const absl::Status& error = ended.ok() ? output.first_error() : ended;
   context.err << ErrorText(error);
@@ -258,7 +274,7 @@ absl::StatusOr<int> Batch(const CommandContext& context,
         fmt::format("cannot make the folder {}", flags.out_dir));
   }
   LATCHKEY_ASSIGN_OR_RETURN(const BatchId id, IdOf(flags));
-  BatchOutput output(context, flags, std::move(broker));
+  BatchOutput output(context, flags, std::move(broker), items.size());
   std::vector<BatchItem> wanted;
   for (const BatchItem& item : items) {
     if (output.IsThere(item)) {

@@ -201,7 +201,8 @@ TEST_F(BatchTest, CutsIntoCallsOfAThousandAndWritesAFileEach) {
   EXPECT_EQ(found.st_mode & 0777, 0600U);
   EXPECT_THAT(result.out, AllOf(HasSubstr("\"outcome\": \"issued\""),
                                 Not(HasSubstr("lk1_"))));
-  EXPECT_THAT(result.err, HasSubstr("2500 done, 0 failed\n"));
+  EXPECT_THAT(result.err, AllOf(HasSubstr("1000 of 2500 so far\n"),
+                                HasSubstr("2500 done, 0 failed\n")));
 }
 
 TEST_F(BatchTest, NamesTheTokensIfTheTicketsHaveAPlace) {
@@ -260,6 +261,17 @@ TEST_F(BatchTest, TicketsThatReachNobodyAreNamed) {
   EXPECT_THAT(
       Run({"batch", Machines(2), "--batch-id-file", dir_.File("id")}).err,
       HasSubstr("run the same command again"));
+}
+
+TEST_F(BatchTest, SaysWhatItLeftAlone) {
+  const std::string seeds = dir_.File("seeds");
+  EXPECT_THAT(Run({"batch", Machines(2), "--out-dir", seeds}).err,
+              Not(HasSubstr("already")));
+  dir_.Write("machines.csv", "node,label\nworker-1,p=changed\nnew,\n");
+  EXPECT_THAT(
+      Run({"batch", dir_.File("machines.csv"), "--out-dir", seeds}).err,
+      AllOf(HasSubstr("2 done"), HasSubstr("1 of them had a file in " + seeds),
+            HasSubstr("remove a file to get another")));
 }
 
 TEST_F(BatchTest, OneBadItemSpoilsNoOther) {
