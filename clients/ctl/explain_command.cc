@@ -6,9 +6,12 @@
 #include <CLI/CLI.hpp>
 
 #include "clients/ctl/arguments.h"
+#include "clients/ctl/cures.h"
 #include "clients/ctl/data_tree.h"
 #include "clients/ctl/output_flag.h"
 #include "clients/ctl/token_text.h"
+#include "core/reasons.h"
+#include "core/refusal.h"
 #include "core/status_macros.h"
 
 namespace latchkey {
@@ -24,8 +27,15 @@ absl::StatusOr<int> Explain(const CommandContext& context,
   LATCHKEY_ASSIGN_OR_RETURN(const auto api, context.Connect());
   v1::ExplainTokenRequest request;
   request.set_id(flags.id);
-  LATCHKEY_ASSIGN_OR_RETURN(const v1::ExplainTokenResponse answer,
-                            api->ExplainToken(request));
+  const absl::StatusOr<v1::ExplainTokenResponse> explained =
+      api->ExplainToken(request);
+  if (ReasonOf(explained.status()) == reason::kTokenUnknown) {
+    return WithCure(explained.status(),
+                    "check the id; of a token whose record is gone, as it is "
+                    "some time after the machine joined, the broker's audit "
+                    "log still tells (docs/audit.md)");
+  }
+  LATCHKEY_ASSIGN_OR_RETURN(const v1::ExplainTokenResponse answer, explained);
   if (flags.output == "json") {
     context.out << JsonText(answer);
   } else if (flags.output == "yaml") {

@@ -23,7 +23,13 @@ struct ExtendFlags {
 };
 
 absl::StatusOr<absl::Time> NewExpiry(const ExtendFlags& flags, absl::Time now) {
-  if (!flags.until.empty()) return TimeOfFlag("until", flags.until, now);
+  if (!flags.until.empty()) {
+    LATCHKEY_ASSIGN_OR_RETURN(const absl::Time until,
+                              TimeOfFlag("until", flags.until, now));
+    if (until > now) return until;
+    return absl::InvalidArgumentError(
+        "--until: is in the past; latchkeyctl revoke ends a token");
+  }
   const auto duration = ParsePositiveDuration(flags.for_time);
   if (duration.ok()) return now + *duration;
   return absl::InvalidArgumentError("--for: " +

@@ -202,10 +202,10 @@ void AddOutputFlags(CLI::App& command, IssueFlags& flags) {
       ->check(CLI::IsMember({"text", "json", "yaml", "name", "cloud-init",
                              "ignition", "systemd", "kubeadm", "env"}))
       ->group("Output");
-  command
-      .add_option("--out", flags.out_file,
-                  "write to this new file, mode 0600, instead")
-      ->group("Output");
+  AsPath(command.add_option("--out", flags.out_file,
+                            "write to this new file, mode 0600, instead"))
+      ->group("Output")
+      ->excludes(command.get_option("--validate-only"));
 }
 
 }  // namespace
@@ -225,15 +225,16 @@ void AddIssueCommand(CLI::App& app, CommandContext& context) {
       "Asking:\n"
       "  latchkeyctl issue --node worker-1 --validate-only");
   AddScopeFlags(command, flags->fields);
-  AddOutputFlags(command, *flags);
   command
       .add_flag("--validate-only", flags->validate_only,
                 "ask whether it would be allowed; mint nothing")
       ->group("Asking");
+  AddOutputFlags(command, *flags);
   command
       .add_option("--request-id", flags->request_id,
-                  "makes repeating this command harmless; a UUID. Whoever "
-                  "knows it and can read the token's Secret can make the "
+                  "makes repeating this command harmless: 8 to 64 printable "
+                  "characters, such as a UUID. Whoever knows it and can read "
+                  "the token's Secret can make the "
                   "ticket, and others on this machine see it: prefer batch "
                   "with --batch-id-file")
       ->group("Asking");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -68,14 +69,17 @@ std::string CountText(const v1::RevokeTokenResponse& response) {
                      response.tokens_size() == 1 ? "" : "s");
 }
 
-// Shows what would be cut off, and asks. True if a person agreed.
-absl::StatusOr<bool> Agreed(const CommandContext& context, BrokerApi& api,
-                            const v1::RevokeTokenRequest& request) {
+// Shows what would be cut off, and asks. kDone if there is nothing to ask for,
+// nullopt if a person agreed, else kFailedForNow: what was asked for is not
+// done, and a script around this should not go on as if it were.
+absl::StatusOr<std::optional<int>> Ask(const CommandContext& context,
+                                       BrokerApi& api,
+                                       const v1::RevokeTokenRequest& request) {
   LATCHKEY_ASSIGN_OR_RETURN(const v1::RevokeTokenResponse preview,
                             Preview(api, request));
   if (preview.tokens_size() == 0) {
     context.err << "there is nothing to revoke\n";
-    return false;
+    return kDone;
   }
   TextTable table(TokenHeader());
   for (const v1::Token& token : preview.tokens()) table.Add(TokenCells(token));
@@ -84,9 +88,9 @@ absl::StatusOr<bool> Agreed(const CommandContext& context, BrokerApi& api,
   context.err.flush();
   std::string answer;
   std::getline(context.in, answer);
-  if (answer == "y" || answer == "yes") return true;
+  if (answer == "y" || answer == "yes") return std::nullopt;
   context.err << "nothing was revoked\n";
-  return false;
+  return kFailedForNow;
 }
 
 void ReportFailures(const CommandContext& context,
@@ -162,9 +166,9 @@ absl::StatusOr<int> Revoke(const CommandContext& context,
     return kDone;
   }
   if (ask) {
-    LATCHKEY_ASSIGN_OR_RETURN(const bool agreed,
-                              Agreed(context, *api, request));
-    if (!agreed) return kDone;
+    LATCHKEY_ASSIGN_OR_RETURN(const std::optional<int> ended,
+                              Ask(context, *api, request));
+    if (ended.has_value()) return *ended;
   }
   return RevokeAll(context, *api, request, flags.output);
 }

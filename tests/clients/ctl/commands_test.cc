@@ -139,6 +139,11 @@ TEST_F(CommandsTest, IssueOnlyAsksWithValidateOnly) {
   EXPECT_TRUE(broker_->issues[0].validate_only());
   EXPECT_THAT(result.out, IsEmpty());
   EXPECT_THAT(result.err, HasSubstr("allowed"));
+  EXPECT_EQ(
+      Run({"issue", "--node", "w", "--validate-only", "--out", dir_.File("t")})
+          .exit_code,
+      2)
+      << "there is nothing to write";
 }
 
 TEST_F(CommandsTest, ARefusalSaysWhyAndWhatToDo) {
@@ -180,6 +185,7 @@ TEST_F(CommandsTest, BadArgumentsAreExitCodeTwo) {
            {"extend", "abc123"},
            {"extend", "abc123", "--for", "1h", "--until", "1h"},
            {"extend", "abc123", "--for", "-1h"},
+           {"extend", "abc123", "--until", "2020-01-02T15:04:05Z"},
            {"revoke", "abc123"},
            {"revoke", "--reason", "x"},
            {"revoke", "abc123", "--node", "w", "--reason", "x"},
@@ -559,6 +565,12 @@ TEST_F(CommandsTest, ExplainSaysWhichAttemptsItKnows) {
       AllOf(HasSubstr("first four at misuse"), HasSubstr("audit log only")));
 }
 
+TEST_F(CommandsTest, ExplainSaysWhoStillKnowsATokenThatIsGone) {
+  broker_->next_errors = {latchkey::Refuse(absl::StatusCode::kNotFound,
+                                           "TOKEN_UNKNOWN", "no such token")};
+  EXPECT_THAT(Run({"explain", "abc123"}).err, HasSubstr("audit log"));
+}
+
 // --- extend
 
 TEST_F(CommandsTest, ExtendAsksForATime) {
@@ -582,7 +594,8 @@ TEST_F(CommandsTest, RevokeByIdIsAskedOnATerminalOnly) {
   const CtlResult no = Run(arguments, "n\n", true);
   EXPECT_THAT(no.err, AllOf(HasSubstr("worker-1"), HasSubstr("[y/N]")));
   EXPECT_EQ(broker_->tokens[0].state(), v1::TOKEN_STATE_ISSUED);
-  EXPECT_EQ(Run(arguments, "", true).exit_code, 0) << "nobody answered";
+  EXPECT_EQ(no.exit_code, 1) << "it is not done";
+  EXPECT_EQ(Run(arguments, "", true).exit_code, 1) << "nobody answered";
   EXPECT_EQ(broker_->tokens[0].state(), v1::TOKEN_STATE_ISSUED);
   EXPECT_EQ(Run(arguments, "y\n", true).exit_code, 0);
   EXPECT_EQ(broker_->tokens[0].state(), v1::TOKEN_STATE_REVOKED);
