@@ -101,7 +101,8 @@ class Network {
   // What happened, for whoever reads a failing history.
   bool traced() const { return traced_; }
   void Trace(std::string_view line);
-  // From here on the trace is printed as it comes: a history may end in a crash.
+  // From here on the trace is printed as it comes: a history may end in a
+  // crash.
   void PrintTrace() { traced_ = true; }
 
   Scheduler& scheduler() { return scheduler_; }
