@@ -57,7 +57,10 @@ TEST_F(CompletionTest, BashKnowsEveryCommandAndFlag) {
   EXPECT_THAT(Bash("extend abc123 --u"), HasSubstr("<--until>"))
       << "a flag of a group";
   EXPECT_EQ(Bash("--context prod get --o"), "<--output>\n");
-  EXPECT_EQ(Bash("completion fi"), "<>\n") << "a file, then";
+  EXPECT_EQ(Bash("completion fi"), "<fish>\n");
+  EXPECT_EQ(Bash("list --state sp"), "<spent>\n");
+  EXPECT_EQ(Bash("list -h"), "<-h>\n") << "once, though the program has it too";
+  EXPECT_EQ(Bash("policy test fi"), "<>\n") << "a file, then";
 }
 
 // Whatever --help lists is offered: the two cannot drift apart.
