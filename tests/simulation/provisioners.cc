@@ -13,6 +13,7 @@
 #include "core/mutex.h"
 #include "core/reasons.h"
 #include "core/refusal.h"
+#include "core/status_macros.h"
 #include "tests/simulation/world.h"
 
 namespace latchkey_testing {
@@ -78,6 +79,14 @@ class BatchEnd {
   latchkey::CondVar ended_;
   std::optional<BatchResults> results_ ABSL_GUARDED_BY(mutex_);
 };
+
+absl::StatusOr<StoredToken> ExtendAt(const BrokerServices& at,
+                                     const Identity& by, const std::string& id,
+                                     absl::Time until) {
+  LATCHKEY_ASSIGN_OR_RETURN(latchkey::ExtendedToken extended,
+                            at.administration.Extend(by, id, until));
+  return std::move(extended.token);
+}
 
 }  // namespace
 
@@ -402,8 +411,8 @@ void World::Extend(Machine& machine, const Identity& by,
   while (true) {
     const auto answer =
         Ask<StoredToken>("extend", machine.node_name, CallKind::kWrites,
-                         [by, id, until](const auto& at) {
-                           return at.administration.Extend(by, id, until);
+                         [by, id, until](const BrokerServices& at) {
+                           return ExtendAt(at, by, id, until);
                          });
     if (answer.ok()) {
       const TokenRecord& record = answer->record;
@@ -457,7 +466,7 @@ void World::AskAsAStranger(Machine& machine, uint64_t verb, int number) {
             one = at.administration.Revoke(Stranger(), id, order);
             break;
           case 2:
-            one = at.administration.Extend(Stranger(), id, until);
+            one = ExtendAt(at, Stranger(), id, until);
             break;
           default: {
             auto all = at.administration.RevokeAll(Stranger(), filter, order);
