@@ -362,6 +362,10 @@ absl::StatusOr<AuditSummary> VerifyAudit(const std::vector<AuditSource>& files,
     LATCHKEY_RETURN_IF_ERROR(merge.Advance(*reader));
   }
   LATCHKEY_RETURN_IF_ERROR(rules.Finish());
+  if (summary.records == 0) {
+    return absl::DataLossError(
+        "no record in any of the files; a broker writes one when it starts");
+  }
   summary.approvals = rules.approvals();
   summary.tokens = rules.tokens();
   for (const auto& [hash, reader] : merge.ends()) {

@@ -50,6 +50,7 @@ struct AuditSummary {
 // kDataLoss:
 //   a line that is no record, or whose hash does not fit it;
 //   a record that does not follow the one before; a torn last line;
+//   no record at all, which is what is left of a log that was emptied;
 // kNotFound: a chain whose beginning is not there;
 // kAlreadyExists: one file twice;
 // kFailedPrecondition:

@@ -834,6 +834,7 @@ TEST_F(CommandsTest, AuditVerifySaysWhatToDoAboutWhatIsNotProven) {
   };
   for (const auto& [name, file, cure] :
        {Case{"damaged", "x\n", "somebody altered it"},
+        Case{"emptied", "", "somebody altered it"},
         Case{"without its beginning", second, "--allow-missing-start"},
         Case{"a violation", first + second, "never to happen"}}) {
     const CtlResult result =
