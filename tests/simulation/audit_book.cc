@@ -9,6 +9,7 @@
 #include "audit/audit_verify.h"
 #include "core/reasons.h"
 #include "core/refusal.h"
+#include "tests/simulation/fiber_switch.h"
 
 namespace latchkey_testing {
 namespace {
@@ -24,6 +25,7 @@ std::string FactOf(const AuditEvent& event, const std::string& name) {
 
 absl::Status SimulatedAuditLog::RecordAll(
     const std::vector<AuditEvent>& events) {
+  const InTheWorld here;
   // The disk takes its time.
   network_.scheduler().Yield();
   if (network_.Strike(network_.rates().failed_record, "audit log fails")) {

@@ -22,6 +22,8 @@ class SanitizedFiber {
   SanitizedFiber& operator=(const SanitizedFiber&) = delete;
   ~SanitizedFiber();
 
+  void SetApart(bool apart) { apart_ = apart; }
+
  private:
   friend class FiberSwitch;
 
@@ -31,6 +33,7 @@ class SanitizedFiber {
   // null while it runs, or has none.
   void* locals_ = nullptr;
   void* const thread_;  // what it is to ThreadSanitizer
+  bool apart_ = false;
 };
 
 // While it exists, whatever runs is the fiber's. It goes around that which
@@ -46,7 +49,17 @@ class SanitizedFiber {
 // ThreadSanitizer is told that another thread goes on. It keeps the functions
 // that each is in, and notes entry and return with whoever runs then; since
 // both the entry to what changes stacks and the return from it lie within a
-// FiberSwitch, nobody's list grows or shrinks by another's.
+// FiberSwitch, nobody's list grows or shrinks by another's. What is read and
+// written there is overlooked, being nobody's: the fiber ends that where it
+// goes on (Watched at its beginning; Overlooked around its own changing of
+// stacks).
+//
+// To it, each turn comes after the one before, or there would be no end of
+// races: the simulated world has no locks. But a fiber that waits for a
+// CondVar, as only production's code does, is apart: what it did before that,
+// and what it does after it, is ordered by the mutex that it waits with, as it
+// is in production, and by nothing else, until it comes to the world once more.
+// Without that it could find no lock missing.
 class FiberSwitch {
  public:
   explicit FiberSwitch(SanitizedFiber& fiber);
@@ -68,6 +81,7 @@ class FiberSwitch {
 class SanitizedFiber {
  public:
   SanitizedFiber(const void* /*bottom*/, size_t /*bytes*/) {}
+  void SetApart(bool /*apart*/) {}
 };
 
 class FiberSwitch {
@@ -75,6 +89,59 @@ class FiberSwitch {
   explicit FiberSwitch(SanitizedFiber& /*fiber*/) {}
   // Not trivial, or it would be an unused variable.
   ~FiberSwitch() {}
+};
+
+#endif
+
+#ifdef LATCHKEY_TSAN
+
+// While it exists, ThreadSanitizer overlooks what is done: for what stands for
+// the system, which orders its own work.
+class Overlooked {
+ public:
+  Overlooked();
+  Overlooked(const Overlooked&) = delete;
+  Overlooked& operator=(const Overlooked&) = delete;
+  ~Overlooked();
+};
+
+// The opposite, within.
+class Watched {
+ public:
+  Watched();
+  Watched(const Watched&) = delete;
+  Watched& operator=(const Watched&) = delete;
+  ~Watched();
+};
+
+// Where a fiber of production's code comes to the world, and where it goes:
+// what it did before is behind whoever comes to the world later.
+class InTheWorld {
+ public:
+  InTheWorld();
+  InTheWorld(const InTheWorld&) = delete;
+  InTheWorld& operator=(const InTheWorld&) = delete;
+  ~InTheWorld();
+};
+
+#else
+
+class Overlooked {
+ public:
+  Overlooked() {}
+  ~Overlooked() {}
+};
+
+class Watched {
+ public:
+  Watched() {}
+  ~Watched() {}
+};
+
+class InTheWorld {
+ public:
+  InTheWorld() {}
+  ~InTheWorld() {}
 };
 
 #endif

@@ -10,6 +10,7 @@
 #include "core/status_macros.h"
 #include "devcluster/local_kubernetes_client.h"
 #include "kubernetes/meta.pb.h"
+#include "tests/simulation/fiber_switch.h"
 
 namespace latchkey_testing {
 namespace {
@@ -33,6 +34,7 @@ class SimulatedWatch final : public WatchStream {
       : network_(network), plural_(resource.plural), inner_(std::move(inner)) {}
 
   absl::StatusOr<RawWatchEvent> Next(absl::Duration timeout) override {
+    const InTheWorld here;
     Scheduler& scheduler = network_.scheduler();
     const absl::Time deadline = scheduler.Now() + timeout;
     while (true) {
@@ -49,6 +51,7 @@ class SimulatedWatch final : public WatchStream {
   }
 
   void Cancel() override {
+    const InTheWorld here;
     cancelled_ = true;
     network_.NoteChange(plural_);
   }
@@ -273,11 +276,13 @@ absl::Status Network::Exchange(const Errand& errand) {
 }
 
 absl::Status Network::CarryCall(const Errand& errand) {
+  const InTheWorld here;
   Travel();
   return Exchange(errand);
 }
 
 absl::Status Network::Carry(const Errand& errand) {
+  const InTheWorld here;
   const absl::Status status = TryToCarry(errand);
   if (latchkey::OutcomeIsUnknown(status) || absl::IsResourceExhausted(status)) {
     failures_.push_back({scheduler_.CurrentGroup(), scheduler_.Now()});

@@ -30,6 +30,7 @@
 #include "services/token_upkeep.h"
 #include "storage/kubernetes_token_store.h"
 #include "tests/simulation/audit_book.h"
+#include "tests/simulation/fiber_switch.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/scheduler.h"
 
@@ -39,7 +40,10 @@ namespace latchkey_testing {
 class SkewedClock final : public latchkey::Clock {
  public:
   explicit SkewedClock(Scheduler& scheduler) : scheduler_(scheduler) {}
-  absl::Time Now() const override { return scheduler_.Now() + skew_; }
+  absl::Time Now() const override {
+    const Overlooked overlooked;
+    return scheduler_.Now() + skew_;
+  }
   void SetSkew(absl::Duration skew) { skew_ = skew; }
 
  private:
@@ -127,6 +131,7 @@ absl::StatusOr<Answer> SimulatedBroker::Call(
       verb, object,
       [this, answer, answered, body = std::move(body)] {
         auto result = body(services());
+        const InTheWorld here;
         if (*answered) return;  // a repeated request; the caller has one
         answer->emplace(std::move(result));
         *answered = true;

@@ -15,6 +15,7 @@
 #include "crypto/certificate.h"
 #include "crypto/certificate_authority.h"
 #include "crypto/certificate_request.h"
+#include "tests/simulation/fiber_switch.h"
 
 namespace latchkey_testing {
 namespace {
@@ -32,6 +33,7 @@ constexpr size_t kMaxRemembered = 50'000;
 template <typename Key, typename Answer, typename Work>
 const Answer& Remember(std::map<Key, Answer, std::less<>>& memory,
                        const auto& key, const Work& work) {
+  const Overlooked overlooked;
   const auto found = memory.find(key);
   if (found != memory.end()) return found->second;
   if (memory.size() >= kMaxRemembered) memory.clear();

@@ -67,7 +67,10 @@ Scheduler::FiberPtr Scheduler::Make(Group group, std::function<void()> body) {
   fiber->group = group;
   fiber->body = std::move(body);
   Fiber* const self = fiber.get();
-  const boost::context::stack_context stack = stacks_.allocate();
+  const boost::context::stack_context stack = [this] {
+    const Overlooked overlooked;
+    return stacks_.allocate();
+  }();
   // Stacks grow downwards.
   fiber->sanitized.emplace(static_cast<char*>(stack.sp) - stack.size,
                            stack.size);
@@ -78,10 +81,14 @@ Scheduler::FiberPtr Scheduler::Make(Group group, std::function<void()> body) {
         boost::context::preallocated(stack.sp, stack.size, stack), stacks_,
         [this, self](boost::context::fiber&& back) {
           back_ = std::move(back);
-          self->body();
+          {
+            const Watched watched;
+            self->body();
+          }
           return std::move(back_);
         });
   }
+  const Overlooked overlooked;
   fibers_.push_back(fiber);
   ready_.push_back(fiber);
   return fiber;
@@ -96,6 +103,7 @@ std::shared_ptr<Execution::Task> Scheduler::Start(std::function<void()> body) {
 }
 
 Scheduler::Group Scheduler::CurrentGroup() const {
+  const Overlooked overlooked;
   if (starting_ != 0 || running_ == nullptr) return starting_;
   return running_->group;
 }
@@ -119,6 +127,7 @@ void Scheduler::Kill(Group group) {
   frozen_.erase(group);
   unwinding_ = true;
   for (const FiberPtr& fiber : killed) {
+    fiber->sanitized->SetApart(false);
     {
       const FiberSwitch to(*fiber->sanitized);
       fiber->context = boost::context::fiber();
@@ -202,7 +211,10 @@ void Scheduler::End(const FiberPtr& fiber) {
   fiber->sanitized.reset();
 }
 
-void Scheduler::Park() { back_ = std::move(back_).resume(); }
+void Scheduler::Park() {
+  const Overlooked overlooked;
+  back_ = std::move(back_).resume();
+}
 
 void Scheduler::StopWaiting(const FiberPtr& fiber) {
   if (fiber->alarm.has_value()) {
@@ -218,23 +230,35 @@ void Scheduler::StopWaiting(const FiberPtr& fiber) {
 }
 
 void Scheduler::Yield() {
-  if (unwinding_ || running_ == nullptr) return;
-  ready_.push_back(running_);
+  {
+    const Overlooked overlooked;
+    if (unwinding_ || running_ == nullptr) return;
+    ready_.push_back(running_);
+  }
   Park();
 }
 
 bool Scheduler::Await(const void* condition, absl::Duration timeout) {
-  if (unwinding_ || running_ == nullptr) return true;
-  const FiberPtr self = running_;
-  self->signalled = false;
-  self->condition = condition;
-  if (condition != nullptr) waiters_[condition].push_back(self);
-  if (timeout < absl::InfiniteDuration()) {
-    self->alarm =
-        sleepers_.emplace(now_ + std::max(timeout, absl::ZeroDuration()), self);
+  Fiber* self = nullptr;
+  {
+    const Overlooked overlooked;
+    if (unwinding_ || running_ == nullptr) return true;
+    self = running_.get();
+    BeginWait(condition, timeout);
   }
   Park();
+  const Overlooked overlooked;
   return self->signalled;
+}
+
+void Scheduler::BeginWait(const void* condition, absl::Duration timeout) {
+  running_->signalled = false;
+  running_->condition = condition;
+  if (condition != nullptr) waiters_[condition].push_back(running_);
+  if (timeout < absl::InfiniteDuration()) {
+    running_->alarm = sleepers_.emplace(
+        now_ + std::max(timeout, absl::ZeroDuration()), running_);
+  }
 }
 
 bool Scheduler::WaitFor(const void* condition, std::mutex& mutex,
@@ -247,10 +271,19 @@ bool Scheduler::WaitFor(const void* condition, std::mutex& mutex,
   };
   mutex.unlock();
   const Relock relock{mutex};
-  return Await(condition, timeout);
+  SetApart(true);
+  const bool signalled = Await(condition, timeout);
+  SetApart(false);
+  return signalled;
+}
+
+void Scheduler::SetApart(bool apart) {
+  const Overlooked overlooked;
+  if (running_ != nullptr && !unwinding_) running_->sanitized->SetApart(apart);
 }
 
 void Scheduler::Signal(const void* condition) {
+  const Overlooked overlooked;
   const auto waiters = waiters_.find(condition);
   if (waiters == waiters_.end()) return;
   const std::vector<FiberPtr> woken = std::move(waiters->second);
@@ -265,9 +298,18 @@ void Scheduler::Signal(const void* condition) {
 
 void Scheduler::Sleep(absl::Duration duration) { Await(nullptr, duration); }
 
-uint64_t Scheduler::Below(uint64_t bound) { return generator_() % bound; }
+absl::Time Scheduler::Now() {
+  const Overlooked overlooked;
+  return now_;
+}
+
+uint64_t Scheduler::Below(uint64_t bound) {
+  const Overlooked overlooked;
+  return generator_() % bound;
+}
 
 double Scheduler::Fraction() {
+  const Overlooked overlooked;
   return static_cast<double>(generator_() >> 11) * 0x1.0p-53;
 }
 

@@ -69,7 +69,7 @@ class Scheduler final : public latchkey::Execution {
   bool WaitFor(const void* condition, std::mutex& mutex,
                absl::Duration timeout) override;
   void Signal(const void* condition) override;
-  absl::Time Now() override { return now_; }
+  absl::Time Now() override;
   void Sleep(absl::Duration duration) override;
   double Fraction() override;
 
@@ -84,6 +84,9 @@ class Scheduler final : public latchkey::Execution {
   FiberPtr Make(Group group, std::function<void()> body);
   // Leaves the running fiber until it is ready again.
   void Park();
+  void BeginWait(const void* condition, absl::Duration timeout);
+  // Of the running fiber, to ThreadSanitizer (fiber_switch.h).
+  void SetApart(bool apart);
   void Resume(const FiberPtr& fiber);
   // Its stack is no more.
   static void End(const FiberPtr& fiber);

@@ -126,8 +126,10 @@ void WorkInProcesses(const Plan& plan, SteadyClock::time_point end,
     int status = 0;
     waitpid(workers[job], &status, 0);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
-    std::printf("seed %llu: the process died\n",
-                static_cast<unsigned long long>(shared.seeds.at(job)));
+    std::printf("seed %llu: the process died: %s %d\n",
+                static_cast<unsigned long long>(shared.seeds.at(job)),
+                WIFSIGNALED(status) ? "signal" : "exit code",
+                WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     shared.Fail(shared.seeds.at(job));
   }
 }

@@ -1,3 +1,8 @@
+find_package(Boost 1.74 REQUIRED COMPONENTS context)
+latchkey_test(simulation/fiber_switch_test.cc
+  SOURCES simulation/fiber_switch.cc simulation/scheduler.cc
+  DEPS latchkey::core Boost::context)
+
 # With the program in $LATCHKEY_SIMULATE_DIR: the optimised one, which ./latchkey test
 # builds with preset release, or that of the presets asan and tsan, which say so.
 add_test(NAME simulation_test
