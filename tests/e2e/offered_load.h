@@ -44,6 +44,11 @@ class OfferedLoad {
            absl::ToDoubleSeconds(absl::Now() - begun_);
   }
 
+  // Whole ones since it began.
+  size_t seconds() const {
+    return static_cast<size_t>(absl::ToInt64Seconds(absl::Now() - begun_));
+  }
+
   // Answers a second, in the best `seconds` that follow each other.
   double best_rate(size_t seconds) {
     const std::lock_guard lock(mutex_);
@@ -63,8 +68,7 @@ class OfferedLoad {
                      absl::Now());
       const absl::Status status = call_(number);
       ++calls_;
-      const auto second =
-          static_cast<size_t>(absl::ToInt64Seconds(absl::Now() - begun_));
+      const size_t second = seconds();
       const std::lock_guard lock(mutex_);
       if (second >= answers_.size()) answers_.resize(second + 1);
       ++answers_[second];
