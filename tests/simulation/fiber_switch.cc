@@ -10,6 +10,8 @@
 extern "C" {
 void __tsan_ignore_thread_begin();
 void __tsan_ignore_thread_end();
+void AnnotateIgnoreSyncBegin(const char* file, int line);
+void AnnotateIgnoreSyncEnd(const char* file, int line);
 }
 #endif
 
@@ -31,6 +33,15 @@ namespace {
 char world;
 
 void* MakeThread() { return __tsan_create_fiber(0); }
+// Also what it synchronises: a count of references orders whoever counts.
+LATCHKEY_NOT_NOTED void BeginOverlooking() {
+  __tsan_ignore_thread_begin();
+  AnnotateIgnoreSyncBegin(__FILE__, __LINE__);
+}
+LATCHKEY_NOT_NOTED void EndOverlooking() {
+  AnnotateIgnoreSyncEnd(__FILE__, __LINE__);
+  __tsan_ignore_thread_end();
+}
 unsigned FlagsOf(bool apart) {
   return apart ? __tsan_switch_to_fiber_no_sync : 0;
 }
@@ -73,7 +84,7 @@ LATCHKEY_NOT_NOTED FiberSwitch::FiberSwitch(SanitizedFiber& fiber)
 #ifdef LATCHKEY_TSAN
   __tsan_release(&world);
   __tsan_switch_to_fiber(fiber_.thread_, FlagsOf(fiber_.apart_));
-  __tsan_ignore_thread_begin();
+  BeginOverlooking();
 #endif
 }
 
@@ -83,7 +94,7 @@ LATCHKEY_NOT_NOTED FiberSwitch::~FiberSwitch() {
   __sanitizer_finish_switch_fiber(locals_, nullptr, nullptr);
 #endif
 #ifdef LATCHKEY_TSAN
-  __tsan_ignore_thread_end();
+  EndOverlooking();
   __tsan_switch_to_fiber(thread_, FlagsOf(fiber_.apart_));
   __tsan_acquire(&world);
 #endif
@@ -92,10 +103,10 @@ LATCHKEY_NOT_NOTED FiberSwitch::~FiberSwitch() {
 #ifdef LATCHKEY_TSAN
 
 // Not instrumented either: what they begin would end with their own return.
-LATCHKEY_NOT_NOTED Overlooked::Overlooked() { __tsan_ignore_thread_begin(); }
-LATCHKEY_NOT_NOTED Overlooked::~Overlooked() { __tsan_ignore_thread_end(); }
-LATCHKEY_NOT_NOTED Watched::Watched() { __tsan_ignore_thread_end(); }
-LATCHKEY_NOT_NOTED Watched::~Watched() { __tsan_ignore_thread_begin(); }
+LATCHKEY_NOT_NOTED Overlooked::Overlooked() { BeginOverlooking(); }
+LATCHKEY_NOT_NOTED Overlooked::~Overlooked() { EndOverlooking(); }
+LATCHKEY_NOT_NOTED Watched::Watched() { EndOverlooking(); }
+LATCHKEY_NOT_NOTED Watched::~Watched() { BeginOverlooking(); }
 
 InTheWorld::InTheWorld() { __tsan_acquire(&world); }
 InTheWorld::~InTheWorld() { __tsan_release(&world); }
