@@ -62,10 +62,10 @@ struct BrokerMetrics::Series {
       Times("latchkey_rpc_duration_seconds",
             "From a call's arrival to its answer, waiting included, by whether "
             "it was done.");
-  Family<Counter>& refusals =
-      Count("latchkey_refusals_total",
-            "Refused calls, refused items of calls and denied CSRs, by reason "
-            "(docs/errors.md).");
+  Family<Counter>& refusals = Count(
+      "latchkey_refusals_total",
+      "Refused calls, refused items of batches and denied CSRs, by reason "
+      "(docs/errors.md).");
   Family<Counter>& observed =
       Count("latchkey_policy_observed_total",
             "What the policy would have denied, were it not only observing.");

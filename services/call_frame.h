@@ -70,7 +70,8 @@ struct Call {
   // Decisions of their own within this call (a batch): a record each, before
   // the call's own.
   std::vector<AuditEvent> items;
-  // How those of them that are mints ended; counted like calls.
+  // How those of them that are mints ended, whether the answer reaches the
+  // caller or is withheld.
   struct ItemEnd {
     absl::StatusCode code;
     std::string reason;

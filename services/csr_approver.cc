@@ -72,7 +72,8 @@ WorkResult CsrApprover::Decide(const CertificateSigningRequest& csr,
 }
 
 absl::Status CsrApprover::CutOff(const Reservation& reservation) {
-  for (int tries = 0; tries < kMaxTries; ++tries) {
+  const absl::Time begun = clock_.Now();
+  for (int tries = 0; tries <= kMaxTries; ++tries) {
     const absl::StatusOr<CertificateSigningRequest> csr =
         client_.Get<CertificateSigningRequest>({"", reservation.csr_name});
     if (absl::IsNotFound(csr.status())) return absl::OkStatus();
@@ -81,11 +82,12 @@ absl::Status CsrApprover::CutOff(const Reservation& reservation) {
         StateOf(*csr) != CsrState::kPending) {
       return absl::OkStatus();
     }
-    Decide(*csr);  // finds the token revoked
+    if (tries < kMaxTries) Decide(*csr, begun);  // finds the token revoked
   }
-  return absl::UnavailableError(
+  return latchkey::Refuse(
+      absl::StatusCode::kUnavailable, reason::kClusterUnavailable,
       fmt::format("the token is revoked, but its CSR {} could not be denied; "
-                  "revoke the token again",
+                  "revoke the token again, by its id",
                   reservation.csr_name));
 }
 

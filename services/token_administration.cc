@@ -236,6 +236,12 @@ absl::StatusOr<StoredToken> TokenAdministration::CutOff(
       Change(std::move(token), [&](const TokenRecord& record) {
         return latchkey::Revoke(record, revocation, stand_in);
       }));
+  if (revoked.record.revocation == revocation) {  // else somebody was faster
+    LogEvent(LogLevel::kInfo, "token revoked",
+             {{"token", revoked.record.id.text()},
+              {"by", revocation.who},
+              {"why", revocation.why}});
+  }
   if (const auto& reservation = revoked.record.reservation) {
     LATCHKEY_RETURN_IF_ERROR(approver_.CutOff(*reservation));
   }
@@ -253,15 +259,7 @@ absl::StatusOr<StoredToken> TokenAdministration::Revoke(
         latchkey::Revoke(token.record, revocation, SecretString()).status());
     return token;
   }
-  LATCHKEY_ASSIGN_OR_RETURN(StoredToken revoked,
-                            CutOff(std::move(token), revocation));
-  if (revoked.record.revocation == revocation) {  // else somebody was faster
-    LogEvent(LogLevel::kInfo, "token revoked",
-             {{"token", revoked.record.id.text()},
-              {"by", caller.name},
-              {"why", order.why}});
-  }
-  return revoked;
+  return CutOff(std::move(token), revocation);
 }
 
 absl::StatusOr<std::vector<StoredToken>> TokenAdministration::LiveTokens(

@@ -22,8 +22,8 @@ absl::Status CheckBrokerAddress(std::string_view address) {
       host.find_first_of("/ @") != std::string_view::npos ||
       (!bracketed && host.find_first_of(":[]") != std::string_view::npos)) {
     return absl::InvalidArgumentError(
-        "must be host:port, without https:// before it, such as "
-        "latchkey.example:7443 or [::1]:7443");
+        "must be host:port, without https:// before it; an IPv6 address is in "
+        "brackets: [::1]:PORT");
   }
   return absl::OkStatus();
 }

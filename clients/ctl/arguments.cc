@@ -39,8 +39,10 @@ std::string Misplaced(const CLI::App& app, const std::string& word) {
     return fmt::format("{} has no flag {}", path,
                        word.substr(0, word.find('=')));
   }
-  const std::string shown =
-      word.starts_with(Ticket::kPrefix) ? "a ticket" : word;
+  // Neither is repeated: it may be a secret.
+  std::string shown = word;
+  if (word.starts_with(Ticket::kPrefix)) shown = "a ticket";
+  if (word.find('.') == TokenId::kLength) shown = "a token";
   if (!LastOf(app)
            .get_subcommands([](const CLI::App*) { return true; })
            .empty()) {

@@ -100,7 +100,7 @@ class BatchOutput {
       if (first_error_.ok()) first_error_ = issued.status();
       ++failed_;
       Print(item, "failed", nullptr, issued.status());
-      return absl::OkStatus();
+      return EndOfItem();
     }
     if (!flags_.out_dir.empty()) {
       LATCHKEY_ASSIGN_OR_RETURN(std::string text,
@@ -114,11 +114,16 @@ class BatchOutput {
       unwritten_.push_back(issued->token().id());
     }
     Print(item, "issued", &*issued, absl::OkStatus());
+    return EndOfItem();
+  }
+
+  // After each call's worth of items: how far it is, and what was issued, which
+  // whoever is killed later has seen.
+  absl::Status EndOfItem() {
     if ((done_ + failed_) % kMaxBatchCall != 0) return absl::OkStatus();
     if (done_ + failed_ < items_) {
       context_.err << fmt::format("{} of {} so far\n", done_ + failed_, items_);
     }
-    // Whoever is killed has seen what was issued before.
     return Flush();
   }
 

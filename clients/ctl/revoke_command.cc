@@ -97,10 +97,17 @@ void ReportFailures(const CommandContext& context,
                     const v1::RevokeTokenResponse& response) {
   for (const v1::FailedItem& item : response.failed()) {
     const absl::Status why = StatusOf(item.error());
+    const std::string id = Visible(item.id());
+    if (!OutcomeIsUnknown(why)) {
+      context.err << fmt::format("token {} is not revoked\n{}", id,
+                                 ErrorText(why));
+      continue;
+    }
+    // If it is, no filter selects it again.
     context.err << fmt::format(
-        "token {} {}\n{}", Visible(item.id()),
-        OutcomeIsUnknown(why) ? "may or may not be revoked" : "is not revoked",
-        ErrorText(why));
+        "token {} may or may not be revoked\n{}"
+        "and by its id, whatever else: latchkeyctl revoke {} --reason WHY\n",
+        id, ErrorText(why), id);
   }
 }
 
@@ -130,8 +137,8 @@ absl::StatusOr<int> RevokeAll(const CommandContext& context, BrokerApi& api,
       break;
     }
     Print(context, output, *response);
-    LATCHKEY_RETURN_IF_ERROR(context.Flush());
     ReportFailures(context, *response);
+    LATCHKEY_RETURN_IF_ERROR(context.Flush());
     for (const auto& item : response->failed()) {
       failed.insert_or_assign(item.id(), StatusOf(item.error()));
     }

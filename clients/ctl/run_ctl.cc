@@ -50,7 +50,8 @@ constexpr char kFooter[] =
     "  1  failed, and may succeed later\n"
     "  2  the arguments or the configuration are wrong\n"
     "  3  the broker refused\n"
-    "  4  some of several were done; run it again for the others";
+    "  4  some of several were done; run it again for the others\n"
+    "  5  memory is out";
 
 // CLI11 shows a command's own flags only.
 constexpr char kSharedFooter[] =

@@ -95,7 +95,10 @@ TEST(AuditVerifyTest, ProvesAnHonestLog) {
   EXPECT_EQ(summary->records, 5U);
   EXPECT_EQ(summary->approvals, 2U);
   EXPECT_EQ(summary->tokens, 2U);
-  EXPECT_THAT(Verify({Log("empty.log")}), IsOk());
+  EXPECT_THAT(Verify({log, Log("empty.log")}), IsOk())
+      << "somebody copied it and cut it down";
+  EXPECT_THAT(Verify({Log("empty.log")}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("no record")));
 }
 
 TEST(AuditVerifyTest, FindsWhatWasDoneToTheFile) {
