@@ -162,10 +162,7 @@ CsrApprover::Verdict CsrApprover::JudgeAgainst(
     // a denial would be final, and this may pass.
     return {Verdict::Kind::kRetry, refusal};
   }
-  if (IsMisuse(ReasonOf(refusal))) {
-    misuse_.Report(token, refusal,
-                   fmt::format("csr {}", csr.metadata().name()));
-  }
+  misuse_.Report(token, refusal, fmt::format("csr {}", csr.metadata().name()));
   return {Verdict::Kind::kDeny, refusal, token.uid};
 }
 

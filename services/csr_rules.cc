@@ -129,10 +129,4 @@ absl::StatusOr<KeyDigest> CheckCsr(
   return request.key_digest;
 }
 
-bool IsMisuse(std::string_view reason) {
-  return reason == reason::kScopeNodeName ||
-         reason == reason::kScopePublicKey ||
-         reason == reason::kTicketAlreadyClaimed;
-}
-
 }  // namespace latchkey

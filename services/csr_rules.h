@@ -58,10 +58,6 @@ absl::StatusOr<KeyDigest> CheckCsr(
     const kubernetes::CertificateSigningRequest& csr,
     const TokenRecord& record);
 
-// True if a refusal with this reason means that somebody tries to use a token
-// for what it was not issued: another name, another key.
-bool IsMisuse(std::string_view reason);
-
 }  // namespace latchkey
 
 #endif  // LATCHKEY_SERVICES_CSR_RULES_H_

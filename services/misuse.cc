@@ -1,10 +1,12 @@
 #include "services/misuse.h"
 
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "clients/log/event_log.h"
+#include "core/reasons.h"
 #include "core/refusal.h"
 #include "core/text_time.h"
 #include "crypto/random.h"
@@ -12,6 +14,16 @@
 
 namespace latchkey {
 namespace {
+
+// Of the notes on a record, so that other refusals do not take the room of
+// misuse.
+constexpr size_t kRoomForOthers = TokenRecord::kMaxRefused / 2;
+
+bool IsMisuse(std::string_view reason) {
+  return reason == reason::kScopeNodeName ||
+         reason == reason::kScopePublicKey ||
+         reason == reason::kTicketAlreadyClaimed;
+}
 
 // The token is spent, or gone: there is nothing left to cut off.
 bool IsPastHarm(const absl::Status& status) {
@@ -23,46 +35,58 @@ bool IsPastHarm(const absl::Status& status) {
 void MisuseGuard::Report(const StoredToken& token, const absl::Status& refusal,
                          std::string_view where) {
   const TokenRecord& record = token.record;
+  const RefusedAttempt attempt{.reason = ReasonOf(refusal),
+                               .by = std::string(where),
+                               .time = WholeSeconds(clock_.Now())};
+  if (!IsMisuse(attempt.reason)) return Note(token, attempt, kRoomForOthers);
   const bool freeze = policy_.Current()->FreezesOnMisuse(record.rule);
   LogEvent(LogLevel::kWarning, "token misused",
            {{"token", record.id.text()},
             {"node", record.scope.node_name},
             {"provisioner", record.provisioner},
-            {"reason", ReasonOf(refusal)},
-            {"by", std::string(where)},
+            {"reason", attempt.reason},
+            {"by", attempt.by},
             {"freeze", freeze ? "true" : "false"}});
   AuditEvent event{
       .action = "token.misuse",
       .verdict = AuditVerdict::kDenied,
-      .reason = ReasonOf(refusal),
+      .reason = attempt.reason,
       .rule = record.rule,
       .token_id = record.id.text(),
       .token_uid = token.uid,
-      .facts = {{"by", std::string(where)}, {"node", record.scope.node_name}}};
+      .facts = {{"by", attempt.by}, {"node", record.scope.node_name}}};
   // What goes on is a refusal, and a revocation: neither is left undone because
   // it cannot be recorded.
   audit_.Record(event).IgnoreError();
-  const absl::Time now = WholeSeconds(clock_.Now());
-  if (!freeze) {
-    const Misuse misuse{
-        .reason = ReasonOf(refusal), .by = std::string(where), .time = now};
-    const auto noted = Advance(
-        store_, record.id,
-        [&](const TokenRecord& at) { return NoteMisuse(at, misuse); }, token);
-    if (!noted.ok() && !IsPastHarm(noted.status())) {
-      LogEvent(
-          LogLevel::kWarning, "misuse not noted on the record",
-          {{"token", record.id.text()}, {"status", noted.status().ToString()}});
-    }
-    return;
+  if (freeze) {
+    Freeze(token, attempt, std::move(event));
+  } else {
+    Note(token, attempt, TokenRecord::kMaxRefused);
   }
-  const Revocation revocation{
-      .who = "latchkey",
-      .why = fmt::format("misuse: {}", ReasonOf(refusal)),
-      .time = now};
+}
+
+void MisuseGuard::Note(const StoredToken& token, const RefusedAttempt& attempt,
+                       size_t room) {
+  const absl::Status noted =
+      Advance(
+          store_, token.record.id,
+          [&](const TokenRecord& at) { return NoteRefused(at, attempt, room); },
+          token)
+          .status();
+  if (noted.ok() || IsPastHarm(noted)) return;
+  LogEvent(LogLevel::kWarning, "refused attempt not noted on the record",
+           {{"token", token.record.id.text()}, {"status", noted.ToString()}});
+}
+
+void MisuseGuard::Freeze(const StoredToken& token,
+                         const RefusedAttempt& attempt, AuditEvent event) {
+  const TokenId& id = token.record.id;
+  const Revocation revocation{.who = "latchkey",
+                              .why = fmt::format("misuse: {}", attempt.reason),
+                              .time = attempt.time};
   const SecretString stand_in = RandomBase36(BootstrapToken::kSecretLength);
   const auto revoked = Advance(
-      store_, record.id,
+      store_, id,
       [&](const TokenRecord& at) { return Revoke(at, revocation, stand_in); },
       token);
   if (revoked.ok()) {
@@ -70,11 +94,10 @@ void MisuseGuard::Report(const StoredToken& token, const absl::Status& refusal,
     event.action = "token.revoke";
     event.verdict = AuditVerdict::kAllowed;
     audit_.Record(event).IgnoreError();
-    LogEvent(LogLevel::kInfo, "token revoked", {{"token", record.id.text()}});
+    LogEvent(LogLevel::kInfo, "token revoked", {{"token", id.text()}});
   } else if (!IsPastHarm(revoked.status())) {
-    LogEvent(
-        LogLevel::kError, "token not revoked",
-        {{"token", record.id.text()}, {"status", revoked.status().ToString()}});
+    LogEvent(LogLevel::kError, "token not revoked",
+             {{"token", id.text()}, {"status", revoked.status().ToString()}});
   }
 }
 

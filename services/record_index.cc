@@ -31,7 +31,7 @@ uint64_t LifeOf(const TokenRecord& record) {
   return std::hash<std::string>()(fmt::format(
       "{} {} {} {} {}", TokenStateName(record.state),
       TokenStepName(record.last_step), absl::ToUnixSeconds(record.expire_time),
-      record.misuse.size(),
+      record.refused.size(),
       record.reservation.has_value() ? record.reservation->csr_uid : ""));
 }
 

@@ -31,7 +31,7 @@ TokenEventType TypeOf(TokenStep step) {
       return TokenEventType::kRevoked;
     case TokenStep::kExtended:
       return TokenEventType::kExtended;
-    case TokenStep::kMisused:
+    case TokenStep::kRefused:
       return TokenEventType::kRefused;
   }
   return TokenEventType::kIssued;
@@ -63,7 +63,7 @@ TokenEvent EventOfApproval(const TokenRecord& record) {
 
 size_t BytesOf(const TokenEvent& event) {
   // Strings of a record that are long enough to be elsewhere, by and large;
-  // labels and notes of misuse are what a caller can make it more by.
+  // labels and notes of refused attempts are what a caller can make it more by.
   const TokenRecord& record = event.record;
   size_t bytes = sizeof(TokenEvent) + 512 + record.scope.node_name.size() +
                  record.provisioner.size();
@@ -71,7 +71,9 @@ size_t BytesOf(const TokenEvent& event) {
   for (const auto& [key, value] : record.labels) {
     bytes += 128 + key.size() + value.size();
   }
-  for (const Misuse& misuse : record.misuse) bytes += 128 + misuse.by.size();
+  for (const RefusedAttempt& attempt : record.refused) {
+    bytes += 128 + attempt.by.size();
+  }
   return bytes;
 }
 

@@ -130,7 +130,18 @@ class StepWriter {
   std::vector<LineageStep>& steps_;
 };
 
-void TellRecord(const TokenRecord& record, absl::Time now, StepWriter& steps) {
+// True if the attempt is one of `csrs`, which say more of it than a note does.
+bool IsOneOf(const std::vector<LineageCsr>& csrs,
+             const RefusedAttempt& attempt) {
+  return std::any_of(csrs.begin(), csrs.end(), [&](const LineageCsr& csr) {
+    return csr.verdict == LineageCsr::Verdict::kDenied &&
+           attempt.by == "csr " + csr.name;
+  });
+}
+
+void TellRecord(const TokenLineage& lineage, absl::Time now,
+                StepWriter& steps) {
+  const TokenRecord& record = lineage.token.record;
   steps.Add(LineageEvent::kIssued, record.create_time,
             fmt::format("{} issued it for the node {} under the rule '{}', "
                         "with {} delivery",
@@ -141,9 +152,10 @@ void TellRecord(const TokenRecord& record, absl::Time now, StepWriter& steps) {
               fmt::format("{} claimed the ticket with the key {}",
                           claim->claimant, claim->key_digest));
   }
-  for (const Misuse& misuse : record.misuse) {
-    steps.Add(LineageEvent::kRefused, misuse.time,
-              fmt::format("{} was refused: {}", misuse.by, misuse.reason));
+  for (const RefusedAttempt& attempt : record.refused) {
+    if (IsOneOf(lineage.csrs, attempt)) continue;  // told with its message
+    steps.Add(LineageEvent::kRefused, attempt.time,
+              fmt::format("{} was refused: {}", attempt.by, attempt.reason));
   }
   if (const auto& held = record.reservation) {
     steps.Add(LineageEvent::kReserved, held->time,
@@ -166,17 +178,12 @@ void TellRecord(const TokenRecord& record, absl::Time now, StepWriter& steps) {
   }
 }
 
-void TellCsr(const TokenRecord& record, const LineageCsr& csr,
-             StepWriter& steps) {
+void TellCsr(const LineageCsr& csr, StepWriter& steps) {
   if (csr.verdict == LineageCsr::Verdict::kApproved) {
     steps.Add(LineageEvent::kApproved, csr.verdict_time,
               fmt::format("CSR {} was approved", csr.name));
   }
-  // Misuse is on the record already.
-  const bool noted = std::any_of(
-      record.misuse.begin(), record.misuse.end(),
-      [&](const Misuse& misuse) { return misuse.by == "csr " + csr.name; });
-  if (csr.verdict == LineageCsr::Verdict::kDenied && !noted) {
+  if (csr.verdict == LineageCsr::Verdict::kDenied) {
     steps.Add(LineageEvent::kRefused, csr.verdict_time,
               fmt::format("CSR {} was denied: {}: {}", csr.name, csr.reason,
                           csr.message));
@@ -204,9 +211,9 @@ absl::StatusOr<TokenLineage> TraceLineage(KubernetesClient& client,
                      return a.create_time < b.create_time;
                    });
   StepWriter steps(lineage.steps);
-  TellRecord(lineage.token.record, now, steps);
+  TellRecord(lineage, now, steps);
   for (const LineageCsr& csr : lineage.csrs) {
-    TellCsr(lineage.token.record, csr, steps);
+    TellCsr(csr, steps);
   }
   std::stable_sort(lineage.steps.begin(), lineage.steps.end(), IsEarlier);
   return lineage;

@@ -132,11 +132,11 @@ void AddProgress(const TokenRecord& record, v1::Token& message) {
     to.set_reason(revoked->why);
     *to.mutable_revoke_time() = ToMessage(revoked->time);
   }
-  for (const Misuse& misuse : record.misuse) {
-    v1::TokenMisuse& to = *message.add_misuse();
-    to.set_reason(misuse.reason);
-    to.set_by(misuse.by);
-    *to.mutable_time() = ToMessage(misuse.time);
+  for (const RefusedAttempt& attempt : record.refused) {
+    v1::RefusedAttempt& to = *message.add_refused_attempts();
+    to.set_reason(attempt.reason);
+    to.set_by(attempt.by);
+    *to.mutable_time() = ToMessage(attempt.time);
   }
 }
 

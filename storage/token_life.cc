@@ -149,17 +149,20 @@ NextRecord Extend(const TokenRecord& record, absl::Time expire_time,
   return next;
 }
 
-NextRecord NoteMisuse(const TokenRecord& record, const Misuse& misuse) {
+NextRecord NoteRefused(const TokenRecord& record, const RefusedAttempt& attempt,
+                       size_t room) {
+  const auto is_same = [&](const RefusedAttempt& noted) {
+    return noted.reason == attempt.reason && noted.by == attempt.by;
+  };
   if (record.state == TokenState::kSpent ||
       record.state == TokenState::kRevoked ||
-      record.misuse.size() >= TokenRecord::kMaxMisuse ||
-      std::find(record.misuse.begin(), record.misuse.end(), misuse) !=
-          record.misuse.end()) {
+      record.refused.size() >= std::min(room, TokenRecord::kMaxRefused) ||
+      std::any_of(record.refused.begin(), record.refused.end(), is_same)) {
     return std::nullopt;
   }
   TokenRecord next = record;
-  next.last_step = TokenStep::kMisused;
-  next.misuse.push_back(misuse);
+  next.last_step = TokenStep::kRefused;
+  next.refused.push_back(attempt);
   return next;
 }
 

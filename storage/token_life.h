@@ -6,7 +6,7 @@
 //      |                  |        Release         |
 //      +------------------+------- Revoke ---------+------------> kRevoked
 //
-// Extend and NoteMisuse lead from each of the first three back to itself: the
+// Extend and NoteRefused lead from each of the first three back to itself: the
 // one moves the deadline, the other writes down who tried what.
 //
 // An arrow asserts the state that it leaves. If the record stands where the
@@ -80,11 +80,13 @@ NextRecord Spend(const TokenRecord& record, std::string_view csr_uid,
 NextRecord Extend(const TokenRecord& record, absl::Time expire_time,
                   absl::Time now);
 
-// Notes an attempt that was refused; the state stays. Nothing to write if this
-// very attempt is noted. Neither if the record has TokenRecord::kMaxMisuse
-// notes, or is spent or revoked: what a thief does must not cost more than a
-// few writes.
-NextRecord NoteMisuse(const TokenRecord& record, const Misuse& misuse);
+// Notes an attempt that was refused; the state stays. Nothing to write if it
+// is noted: the same reason and the same `by` are the same attempt, whenever
+// and by whichever broker it was refused. Neither if the record has `room`
+// notes, at most TokenRecord::kMaxRefused, or is spent or revoked: what a thief
+// does must not cost more than a few writes.
+NextRecord NoteRefused(const TokenRecord& record, const RefusedAttempt& attempt,
+                       size_t room);
 
 // kIssued, kActive or kReserved to kRevoked, scrubbed. Nothing to write if it
 // is revoked. TOKEN_SPENT (kFailedPrecondition): too late.

@@ -17,7 +17,7 @@ constexpr std::array<std::pair<TokenState, std::string_view>, 5> kNames = {{
 
 constexpr std::array<std::string_view, 8> kSteps = {
     "issued", "claimed", "reserved", "released",
-    "spent",  "revoked", "extended", "misused"};
+    "spent",  "revoked", "extended", "refused"};
 
 }  // namespace
 

@@ -38,11 +38,11 @@ enum class TokenStep {
   kSpent,
   kRevoked,
   kExtended,
-  kMisused,  // an attempt was refused and noted; the state is as it was
+  kRefused,  // an attempt was refused and noted; the state is as it was
 };
 
 // "issued", "claimed", "reserved", "released", "spent", "revoked", "extended",
-// "misused".
+// "refused".
 std::string_view TokenStepName(TokenStep step);
 std::optional<TokenStep> TokenStepFromName(std::string_view name);
 
@@ -85,14 +85,15 @@ struct Revocation {
   bool operator==(const Revocation&) const = default;
 };
 
-// An attempt to use the token for what it was not issued for.
-struct Misuse {
+// An attempt to use the token that was refused.
+struct RefusedAttempt {
+  // Of core/reasons.h.
   std::string reason;
   // A peer's address, or a CSR's name; for people. No line breaks.
   std::string by;
   absl::Time time;
 
-  bool operator==(const Misuse&) const = default;
+  bool operator==(const RefusedAttempt&) const = default;
 };
 
 // All times are whole seconds: that is what the stores keep.
@@ -134,9 +135,10 @@ struct TokenRecord {
   std::optional<Reservation> reservation;
   std::optional<BoughtCertificate> certificate;
   std::optional<Revocation> revocation;
-  // The first kMaxMisuse attempts, oldest first.
-  static constexpr size_t kMaxMisuse = 4;
-  std::vector<Misuse> misuse;
+  // Of the attempts that were refused the first, oldest first; see NoteRefused
+  // in storage/token_life.h.
+  static constexpr size_t kMaxRefused = 8;
+  std::vector<RefusedAttempt> refused;
 
   bool ExpiredAt(absl::Time now) const { return expire_time <= now; }
 

@@ -45,7 +45,7 @@ using token_secret::kDelivery;
 using token_secret::kProvisioner;
 constexpr char kProvisionerKind[] = "latchkey.dev/provisioner-kind";
 constexpr char kLastStep[] = "latchkey.dev/last-step";
-constexpr char kMisuse[] = "latchkey.dev/misuse";
+constexpr char kRefused[] = "latchkey.dev/refused";
 constexpr char kRule[] = "latchkey.dev/policy-rule";
 using token_secret::kRequestDigest;
 using token_secret::kRequestKey;
@@ -98,9 +98,9 @@ void WriteScope(const TokenRecord& record, Annotations& annotations) {
 }
 
 // A line each: time, reason, by whom.
-std::string FormatMisuse(const std::vector<Misuse>& all) {
+std::string FormatRefused(const std::vector<RefusedAttempt>& all) {
   std::string lines;
-  for (const Misuse& one : all) {
+  for (const RefusedAttempt& one : all) {
     lines +=
         fmt::format("{} {} {}\n", FormatRfc3339(one.time), one.reason, one.by);
   }
@@ -132,7 +132,7 @@ void WriteProgress(const TokenRecord& record, Annotations& annotations) {
   Put(annotations, kRevokeReason, revoked.why);
   Put(annotations, kRevokeTime,
       record.revocation.has_value() ? FormatRfc3339(revoked.time) : "");
-  Put(annotations, kMisuse, FormatMisuse(record.misuse));
+  Put(annotations, kRefused, FormatRefused(record.refused));
 }
 
 void WriteLabels(const TokenRecord& record,
@@ -229,15 +229,15 @@ void ReadScope(AnnotationReader& reader, TokenRecord& record) {
 }
 
 // For people, so what cannot be read is passed over.
-std::vector<Misuse> ParseMisuse(std::string_view lines) {
-  std::vector<Misuse> all;
+std::vector<RefusedAttempt> ParseRefused(std::string_view lines) {
+  std::vector<RefusedAttempt> all;
   for (const std::string& line : SplitAt(lines, '\n')) {
     const size_t reason = line.find(' ');
     const size_t by =
         reason == std::string::npos ? reason : line.find(' ', reason + 1);
     if (by == std::string::npos) continue;
     const auto time = ParseRfc3339(line.substr(0, reason));
-    if (!time.ok() || all.size() >= TokenRecord::kMaxMisuse) continue;
+    if (!time.ok() || all.size() >= TokenRecord::kMaxRefused) continue;
     all.push_back({.reason = line.substr(reason + 1, by - reason - 1),
                    .by = line.substr(by + 1),
                    .time = *time});
@@ -248,7 +248,7 @@ std::vector<Misuse> ParseMisuse(std::string_view lines) {
 void ReadProgress(AnnotationReader& reader, TokenRecord& record) {
   record.last_step =
       TokenStepFromName(reader.Text(kLastStep)).value_or(TokenStep::kIssued);
-  record.misuse = ParseMisuse(reader.Text(kMisuse));
+  record.refused = ParseRefused(reader.Text(kRefused));
   if (const std::string key = reader.Text(kClaimKey); !key.empty()) {
     record.claim = {.key_digest = key,
                     .claimant = reader.Text(kClaimant),

@@ -60,11 +60,11 @@ void AddExplainCommand(CLI::App& app, CommandContext& context) {
       "  latchkeyctl explain abc123\n"
       "Output:\n"
       "  latchkeyctl explain abc123 -o json | jq '.csrs[]'\n"
-      "Of refused attempts it knows the first four at misuse, which the record "
-      "notes, and\n"
-      "the CSRs that the cluster still has, for an hour or so. Calls that were "
-      "refused\n"
-      "otherwise, and older CSRs, are in the broker's audit log only.");
+      "Of refused attempts it knows the first that its record\n"
+      "notes, and the CSRs that the cluster still has, for an hour or so. All "
+      "others, and\n"
+      "requests that were malformed or without the ticket, are in the broker's "
+      "audit log only.");
   AddTokenId(command, flags->id)->required();
   AddTextOutputFlag(command, flags->output);
   command.callback([&context, flags] {

@@ -81,9 +81,9 @@ void DescribeLife(const v1::Token& token, Description& lines) {
                                      token.revocation().revoked_by(),
                                      token.revocation().reason()));
   }
-  for (const v1::TokenMisuse& misuse : token.misuse()) {
-    lines.Add("misuse", fmt::format("{} {} by {}", TimeText(misuse.time()),
-                                    misuse.reason(), misuse.by()));
+  for (const v1::RefusedAttempt& attempt : token.refused_attempts()) {
+    lines.Add("refused", fmt::format("{} {} by {}", TimeText(attempt.time()),
+                                     attempt.reason(), attempt.by()));
   }
 }
 

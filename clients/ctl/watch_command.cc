@@ -36,9 +36,10 @@ struct WatchFlags {
 
 std::string EventNote(const v1::TokenEvent& event) {
   const v1::Token& token = event.token();
-  if (event.type() == v1::TokenEvent::REFUSED && token.misuse_size() > 0) {
-    const v1::TokenMisuse& misuse = token.misuse(token.misuse_size() - 1);
-    return fmt::format("{} by {}", misuse.reason(), misuse.by());
+  if (event.type() == v1::TokenEvent::REFUSED &&
+      token.refused_attempts_size() > 0) {
+    const v1::RefusedAttempt& last = *token.refused_attempts().rbegin();
+    return fmt::format("{} by {}", last.reason(), last.by());
   }
   if (event.type() == v1::TokenEvent::REVOKED) {
     return fmt::format("by {}: {}", token.revocation().revoked_by(),

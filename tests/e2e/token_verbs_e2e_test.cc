@@ -304,8 +304,9 @@ TEST_F(TokenVerbsE2eTest, AnExplanationTellsAWholeJoinToItsOwnerOnly) {
   EXPECT_TRUE(told->csrs(0).certificate_issued());
   EXPECT_EQ(told->token().state(), v1::TOKEN_STATE_SPENT);
   EXPECT_EQ(told->token().certificate().sha256().size(), 32U);
-  ASSERT_EQ(told->token().misuse_size(), 1);
-  EXPECT_EQ(told->token().misuse(0).reason(), "TICKET_ALREADY_CLAIMED");
+  ASSERT_EQ(told->token().refused_attempts_size(), 1);
+  EXPECT_EQ(told->token().refused_attempts(0).reason(),
+            "TICKET_ALREADY_CLAIMED");
   EXPECT_THAT(Revoke(id), ReasonIs(latchkey::reason::kTokenSpent));
 
   v1::ExplainTokenRequest request;

@@ -109,8 +109,12 @@ class Watcher {
     if (news.has_gap()) ++gaps_;
     if (!news.has_event()) return;
     ++count_;
-    lives_[news.event().token().id()].push_back(
-        TokenEvent::Type_Name(news.event().type()));
+    const auto& token = news.event().token();
+    std::string what = TokenEvent::Type_Name(news.event().type());
+    if (news.event().type() == TokenEvent::REFUSED) {
+      what += " " + token.refused_attempts().rbegin()->reason();
+    }
+    lives_[token.id()].push_back(std::move(what));
   }
 
   const ChannelOf channel_of_;
@@ -301,6 +305,37 @@ TEST_F(WatchE2eTest, AJoinIsToldStepByStepAlsoToWhoComesLater) {
   ASSERT_TRUE(late.Hears(5));
   EXPECT_EQ(late.lives(), expected);
   EXPECT_EQ(late.gaps(), 0);
+}
+
+TEST_F(WatchE2eTest, RefusedAttemptsAreToldOnceByTwoBrokers) {
+  latchkey::kubernetes::Node node;
+  node.mutable_metadata()->set_name("worker-here");
+  ASSERT_THAT(Admin().Create(node), IsOk());
+  Watcher watcher(AnyBroker());
+  ASSERT_TRUE(watcher.Listens());
+  const std::string token = IssueDirect(*brokers_[0], "worker-here");
+  Post(token, KubeletCsr("here", "worker-here", NewKey()));
+  EXPECT_EQ(DecisionOn("here"), "Denied NODE_EXISTS");
+  Csr server = KubeletCsr("server", "worker-here", NewKey());
+  server.mutable_spec()->add_usages("server auth");
+  Post(token, server);
+  EXPECT_EQ(DecisionOn("server"), "Denied CSR_USAGES");
+  const std::string ticket = IssueTicket(*brokers_[0], "worker-once");
+  ASSERT_THAT(Claim(Nodes(0), ticket, "worker-once", NewKey()), IsOk());
+  EXPECT_THAT(Claim(Nodes(1), ticket, "worker-once", NewKey()),
+              ReasonIs(latchkey::reason::kTicketAlreadyClaimed));
+  const Lives expected = {
+      {IdOf(token), {"ISSUED", "REFUSED NODE_EXISTS", "REFUSED CSR_USAGES"}},
+      {IdOf(ticket), {"ISSUED", "CLAIMED", "REFUSED TICKET_ALREADY_CLAIMED"}}};
+  ASSERT_TRUE(watcher.Hears(6));
+  // One more, behind which nothing of the others can come.
+  IssueDirect(*brokers_[0], "worker-end");
+  ASSERT_TRUE(watcher.Hears(7));
+  Lives told = watcher.lives();
+  std::erase_if(told,
+                [&](const auto& one) { return !expected.contains(one.first); });
+  EXPECT_EQ(told, expected);
+  EXPECT_EQ(watcher.gaps(), 0);
 }
 
 // The broker's rules over the real cluster, without its ports.

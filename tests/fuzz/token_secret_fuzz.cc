@@ -31,7 +31,7 @@ void CheckState(const TokenRecord& record) {
     Insist(record.claim.has_value());
   }
   Insist(!record.scope.node_name.empty() && !record.provisioner.empty());
-  Insist(record.misuse.size() <= TokenRecord::kMaxMisuse);
+  Insist(record.refused.size() <= TokenRecord::kMaxRefused);
 }
 
 // Reading and writing agree: written, read and written it is the same.

@@ -1,8 +1,10 @@
 #include "services/csr_approver.h"
 
 #include <string>
+#include <vector>
 
 #include <absl/status/status.h>
+#include <gmock/gmock.h>
 
 #include "core/fault_point.h"
 #include "core/reasons.h"
@@ -14,8 +16,19 @@ namespace {
 using latchkey::CsrApprover;
 using latchkey::TokenState;
 using latchkey::WorkResult;
+using ::testing::ElementsAre;
 
-class CsrApproverTest : public JoinFixture {};
+class CsrApproverTest : public JoinFixture {
+ protected:
+  // What the record notes: the reason, and by whom.
+  std::vector<std::string> Refused(const char* id = "abc123") {
+    std::vector<std::string> all;
+    for (const auto& attempt : store_.Find(Id(id))->record.refused) {
+      all.push_back(attempt.reason + " " + attempt.by);
+    }
+    return all;
+  }
+};
 
 TEST_F(CsrApproverTest, ApprovesTheCsrThatFits) {
   IssueClaimed();
@@ -74,6 +87,8 @@ TEST_F(CsrApproverTest, DeniesWhatDoesNotFitAndSpendsNothing) {
   EXPECT_EQ(DecisionOn("other-node"), "Denied SCOPE_NODE_NAME");
   EXPECT_EQ(DecisionOn("other-key"), "Denied SCOPE_PUBLIC_KEY");
   EXPECT_EQ(State(), TokenState::kActive);
+  EXPECT_THAT(Refused(), ElementsAre("SCOPE_NODE_NAME csr other-node",
+                                     "SCOPE_PUBLIC_KEY csr other-key"));
   approver_.Decide(PostCsr("mine", key_));
   EXPECT_EQ(DecisionOn("mine"), "Approved LatchkeyApproved");
 }
@@ -84,6 +99,43 @@ TEST_F(CsrApproverTest, MisuseFreezesWhereThePolicySaysSo) {
   EXPECT_EQ(State(), TokenState::kRevoked);
   approver_.Decide(PostCsr("mine", key_));
   EXPECT_EQ(DecisionOn("mine"), "Denied TOKEN_REVOKED");
+}
+
+TEST_F(CsrApproverTest, ARefusalIsNotedOnceWhoeverDecidesHoweverOften) {
+  IssueClaimed();
+  AddNode("worker-1");
+  const Csr csr = PostCsr("a", key_);
+  audit_.Break(/*says_so=*/false);
+  EXPECT_EQ(approver_.Decide(csr).kind, WorkResult::Kind::kRetry);
+  audit_.Mend();
+  clock_.Advance(absl::Seconds(5));
+  approver_.Decide(csr);
+  CsrApprover second({}, api_, store_, misuse_, audit_, clock_);
+  second.Decide(csr);
+  EXPECT_EQ(DecisionOn("a"), "Denied NODE_EXISTS");
+  EXPECT_THAT(Refused(), ElementsAre("NODE_EXISTS csr a"));
+}
+
+TEST_F(CsrApproverTest, WhatRefusalsMayWriteIsLimitedAndLeavesRoomForMisuse) {
+  IssueClaimed();
+  AddNode("worker-1");
+  std::vector<std::string> noted;
+  for (const char* name : {"a", "b", "c", "d", "e"}) {
+    approver_.Decide(PostCsr(name, key_));
+    EXPECT_EQ(DecisionOn(name), "Denied NODE_EXISTS");
+    if (noted.size() < 4) {
+      noted.push_back(std::string("NODE_EXISTS csr ") + name);
+    }
+  }
+  EXPECT_EQ(Refused(), noted);
+  for (const char* name : {"f", "g", "h", "i", "j"}) {
+    approver_.Decide(PostCsr(name, thief_key_));
+    EXPECT_EQ(DecisionOn(name), "Denied SCOPE_PUBLIC_KEY");
+    if (noted.size() < 8) {
+      noted.push_back(std::string("SCOPE_PUBLIC_KEY csr ") + name);
+    }
+  }
+  EXPECT_EQ(Refused(), noted);
 }
 
 TEST_F(CsrApproverTest, AnExpiredTokenBuysNothing) {
@@ -118,6 +170,7 @@ TEST_F(CsrApproverTest, ANameThatIsTakenIsDeniedUnlessReplacementIsAllowed) {
   approver_.Decide(PostCsr("a", key_));
   EXPECT_EQ(DecisionOn("a"), "Denied NODE_EXISTS");
   EXPECT_EQ(State(), TokenState::kActive);
+  EXPECT_THAT(Refused(), ElementsAre("NODE_EXISTS csr a"));
 
   latchkey::TokenRecord replacing = DirectRecord("def456");
   replacing.scope.allow_node_replacement = true;

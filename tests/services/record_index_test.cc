@@ -89,10 +89,10 @@ TEST_F(RecordIndexTest, AWriteThatChangesNoLifeIsNoNews) {
   EXPECT_TRUE(index_.Note(record));
   record.expire_time = At(4001);
   EXPECT_TRUE(index_.Note(record));
-  record.last_step = TokenStep::kMisused;
-  record.misuse.push_back({.reason = "R", .by = "x", .time = At(1)});
+  record.last_step = TokenStep::kRefused;
+  record.refused.push_back({.reason = "R", .by = "x", .time = At(1)});
   EXPECT_TRUE(index_.Note(record));
-  record.misuse.push_back({.reason = "R", .by = "x", .time = At(1)});
+  record.refused.push_back({.reason = "R", .by = "x", .time = At(1)});
   EXPECT_TRUE(index_.Note(record));
   EXPECT_FALSE(index_.Note(record));
 }

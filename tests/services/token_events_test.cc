@@ -161,10 +161,10 @@ class TokenEventsTest : public JoinFixture {
           latchkey::SecretString("0123456789abcdef"));
     });
   }
-  void Misuse(const char* id) {
+  void Refuse(const char* id) {
     Step(id, [&](const TokenRecord& record) {
-      return latchkey::NoteMisuse(
-          record, {.reason = "R", .by = "thief", .time = clock_.Now()});
+      return latchkey::NoteRefused(
+          record, {.reason = "R", .by = "thief", .time = clock_.Now()}, 1);
     });
   }
   void Remove(const char* id) {
@@ -184,7 +184,7 @@ class TokenEventsTest : public JoinFixture {
     IssueClaimed("join01");
     IssueClaimed("revoke");
     IssueDirect("expire");
-    Misuse("expire");
+    Refuse("expire");
     Join("join01");
     Extend("expire", 5000);
     Revoke("revoke");

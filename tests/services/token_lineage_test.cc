@@ -82,14 +82,20 @@ TEST_F(TokenLineageTest, RefusedAttemptsAreToldWithTheirReasons) {
   EXPECT_THAT(EventsOf(lineage),
               ElementsAre(LineageEvent::kIssued, LineageEvent::kClaimed,
                           LineageEvent::kRefused, LineageEvent::kRefused));
-  EXPECT_THAT(lineage.steps[2].description, HasSubstr("csr thief"));
-  EXPECT_THAT(lineage.steps[2].description, HasSubstr("SCOPE_PUBLIC_KEY"));
-  EXPECT_THAT(lineage.steps[3].description, HasSubstr("NODE_EXISTS"));
+  EXPECT_THAT(lineage.steps[2].description,
+              HasSubstr("CSR thief was denied: SCOPE_PUBLIC_KEY: "));
+  EXPECT_THAT(lineage.steps[3].description, HasSubstr("NODE_EXISTS: "));
   ASSERT_THAT(lineage.csrs, SizeIs(2));
   EXPECT_EQ(lineage.csrs[0].name, "thief");
   EXPECT_EQ(lineage.csrs[0].verdict, LineageCsr::Verdict::kDenied);
   EXPECT_EQ(lineage.csrs[0].reason, latchkey::reason::kScopePublicKey);
   EXPECT_FALSE(lineage.csrs[0].holds_token);
+
+  // The record still knows when the cluster has forgotten.
+  ASSERT_THAT(api_.Delete<Csr>({"", "late"}), IsOk());
+  const TokenLineage later = Trace();
+  EXPECT_EQ(EventsOf(later), EventsOf(lineage));
+  EXPECT_EQ(later.steps[3].description, "csr late was refused: NODE_EXISTS");
 }
 
 TEST_F(TokenLineageTest, CsrsOfAnotherTokenAreLeftOut) {

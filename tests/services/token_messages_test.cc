@@ -129,7 +129,8 @@ TEST(TokenMessagesTest, ATokenIsToldWithAllThatHappened) {
   record.certificate = {
       .fingerprint = std::string(64, 'c'), .serial = "0a", .not_after = At(9)};
   record.revocation = {.who = "cn:root", .why = "lost", .time = At(4)};
-  record.misuse = {{.reason = "SCOPE_NODE_NAME", .by = "csr x", .time = At(5)}};
+  record.refused = {
+      {.reason = "SCOPE_NODE_NAME", .by = "csr x", .time = At(5)}};
   v1::Token token;
   ToMessage(record, token);
 
@@ -148,9 +149,9 @@ TEST(TokenMessagesTest, ATokenIsToldWithAllThatHappened) {
   EXPECT_EQ(token.certificate().serial(), "0a");
   EXPECT_EQ(token.revocation().revoked_by(), "cn:root");
   EXPECT_EQ(token.revocation().reason(), "lost");
-  ASSERT_EQ(token.misuse_size(), 1);
-  EXPECT_EQ(token.misuse(0).reason(), "SCOPE_NODE_NAME");
-  EXPECT_EQ(token.misuse(0).by(), "csr x");
+  ASSERT_EQ(token.refused_attempts_size(), 1);
+  EXPECT_EQ(token.refused_attempts(0).reason(), "SCOPE_NODE_NAME");
+  EXPECT_EQ(token.refused_attempts(0).by(), "csr x");
   const std::string text = token.ShortDebugString();
   for (const char* secret :
        {"0123456789abcdef", "cccccccccccccccccccccccccccccccccccccccc",

@@ -118,7 +118,7 @@ bool IsRefused(const absl::Status& status) {
 
 // The arrows of storage/token_life.h, by their ends.
 bool IsArrow(TokenState from, TokenState to) {
-  // Extended, or a misuse noted: not what is over.
+  // Extended, or a refused attempt noted: not what is over.
   if (from == to) {
     return from != TokenState::kSpent && from != TokenState::kRevoked;
   }
@@ -156,7 +156,7 @@ void WriteLog::Call::End(const absl::Status& answer) {
     // If somebody has written since, the refusal may be about that: the answer
     // to the call's own write was lost.
     const bool is_last = log_.lives_.at(write.uid).written_at == write.revision;
-    if (IsRefused(answer) && is_last && !write.notes_misuse) {
+    if (IsRefused(answer) && is_last && !write.notes_refusal) {
       log_.Complain("a refused request changed something",
                     fmt::format("{}: {}", verb_, answer.ToString()));
     }
@@ -364,11 +364,11 @@ void WriteLog::NoteWrite(const std::string& uid, const TokenRecord* before,
   const auto call = calls_.find(scheduler_.CurrentFiber());
   if (call == calls_.end()) return;
   // CheckNotes() and CheckRevocation() see that it is no more than that.
-  const bool notes_misuse =
+  const bool notes_refusal =
       before != nullptr &&
-      (next.misuse != before->misuse ||
+      (next.refused != before->refused ||
        (next.revocation.has_value() && IsForMisuse(*next.revocation)));
-  call->second.push_back({uid, revision_, notes_misuse});
+  call->second.push_back({uid, revision_, notes_refusal});
 }
 
 void WriteLog::CheckMint(const std::string& uid, const Life& life) {
@@ -380,7 +380,7 @@ void WriteLog::CheckMint(const std::string& uid, const Life& life) {
   }
   if (record.claim.has_value() || record.reservation.has_value() ||
       record.certificate.has_value() || record.revocation.has_value() ||
-      !record.misuse.empty()) {
+      !record.refused.empty()) {
     Complain("a token began in the middle of its life", id);
   }
   const absl::Duration wrong =
@@ -429,7 +429,8 @@ void WriteLog::CheckDeadline(const Life& life, const TokenRecord& next) {
     return;  // the claim's own
   }
   if (next.state != before.state || next.claim != before.claim ||
-      next.reservation != before.reservation || next.misuse != before.misuse) {
+      next.reservation != before.reservation ||
+      next.refused != before.refused) {
     return Complain("a deadline moved with another step", id);
   }
   if (next.expire_time < before.expire_time) {
@@ -444,15 +445,15 @@ void WriteLog::CheckDeadline(const Life& life, const TokenRecord& next) {
 }
 
 void WriteLog::CheckNotes(const TokenRecord& before, const TokenRecord& next) {
-  if (next.misuse == before.misuse) return;
+  if (next.refused == before.refused) return;
   const std::string& id = next.id.text();
-  if (next.misuse.size() != before.misuse.size() + 1 ||
-      next.misuse.size() > TokenRecord::kMaxMisuse) {
-    Complain("more than one misuse was noted", id);
+  if (next.refused.size() != before.refused.size() + 1 ||
+      next.refused.size() > TokenRecord::kMaxRefused) {
+    Complain("more than one refused attempt was noted", id);
   }
   if (next.state != before.state || next.claim != before.claim ||
       next.reservation != before.reservation) {
-    Complain("a misuse did more than be noted", id);
+    Complain("a refused attempt did more than be noted", id);
   }
 }
 

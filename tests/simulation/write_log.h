@@ -142,7 +142,7 @@ class WriteLog {
   struct CallWrite {
     std::string uid;
     int64_t revision;
-    bool notes_misuse;  // or revokes for it: that a refusal may do
+    bool notes_refusal;  // or revokes for it: that a refusal may do
   };
   struct CsrLife {
     std::string token_id;

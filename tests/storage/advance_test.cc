@@ -51,19 +51,17 @@ TEST_F(AdvanceTest, ALostAnswerIsFoundToBeDone) {
   EXPECT_EQ(store_.writes(), 1) << "what was done must not be done again";
 }
 
-TEST_F(AdvanceTest, AMisuseWhoseAnswerWasLostIsNotedOnce) {
-  const auto note = [&](int seconds) {
-    return Advance(store_, Id("abc123"), [=](const TokenRecord& record) {
-      return NoteMisuse(record,
-                        {.reason = "R", .by = "thief", .time = At(seconds)});
-    });
-  };
+TEST_F(AdvanceTest, ARefusalWhoseAnswerWasLostIsNotedOnce) {
   store_.LoseNextWrite(FlakyTokenStore::Loses::kAnswer);
-
-  EXPECT_THAT(note(1), IsOk());
+  EXPECT_THAT(Advance(store_, Id("abc123"),
+                      [](const TokenRecord& record) {
+                        return NoteRefused(
+                            record,
+                            {.reason = "R", .by = "thief", .time = At(1)}, 2);
+                      }),
+              IsOk());
   EXPECT_EQ(store_.writes(), 1) << "each write is an event";
-  EXPECT_THAT(note(2), IsOk());
-  EXPECT_EQ(memory_.Find(Id("abc123"))->record.misuse.size(), 2U);
+  EXPECT_EQ(memory_.Find(Id("abc123"))->record.refused.size(), 1U);
 }
 
 TEST_F(AdvanceTest, ALostRequestIsSentAgain) {

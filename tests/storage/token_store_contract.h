@@ -101,7 +101,7 @@ inline std::string FirstDifference(const latchkey::TokenRecord& a,
   if (a.provisioner_kind != b.provisioner_kind) return "provisioner_kind";
   if (a.labels != b.labels) return "labels";
   if (a.last_step != b.last_step) return "last_step";
-  if (a.misuse != b.misuse) return "misuse";
+  if (a.refused != b.refused) return "refused";
   if (a.request_key != b.request_key) return "request_key";
   if (a.request_digest != b.request_digest) return "request_digest";
   if (a.ticket_digest != b.ticket_digest) return "ticket_digest";

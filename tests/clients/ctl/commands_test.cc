@@ -518,9 +518,9 @@ TEST_F(CommandsTest, GetDescribesAToken) {
   token.set_rule("workers");
   token.mutable_claim()->set_claimant("10.0.0.7:1234");
   token.mutable_certificate()->set_serial("0a0b");
-  v1::TokenMisuse& misuse = *token.add_misuse();
-  misuse.set_reason("SCOPE_PUBLIC_KEY");
-  misuse.set_by("10.6.6.6:1");
+  v1::RefusedAttempt& attempt = *token.add_refused_attempts();
+  attempt.set_reason("SCOPE_PUBLIC_KEY");
+  attempt.set_by("10.6.6.6:1");
   const CtlResult result = Run({"get", "abc123"});
   EXPECT_THAT(result.out,
               AllOf(HasSubstr("state         spent\n"),
@@ -560,9 +560,9 @@ TEST_F(CommandsTest, ExplainTellsTheStory) {
 }
 
 TEST_F(CommandsTest, ExplainSaysWhichAttemptsItKnows) {
-  EXPECT_THAT(
-      Run({"explain", "--help"}).out,
-      AllOf(HasSubstr("first four at misuse"), HasSubstr("audit log only")));
+  EXPECT_THAT(Run({"explain", "--help"}).out,
+              AllOf(HasSubstr("the first that its record\nnotes"),
+                    HasSubstr("audit log only")));
 }
 
 TEST_F(CommandsTest, ExplainSaysWhoStillKnowsATokenThatIsGone) {
@@ -798,7 +798,7 @@ TEST_F(CommandsTest, WatchSaysWhereEventsAreMissing) {
 TEST_F(CommandsTest, WatchTellsAPersonEachEventOnALine) {
   v1::WatchTokensResponse refused =
       Event("c1", v1::TokenEvent::REFUSED, "aaaaaa");
-  refused.mutable_event()->mutable_token()->add_misuse()->set_reason(
+  refused.mutable_event()->mutable_token()->add_refused_attempts()->set_reason(
       "SCOPE_PUBLIC_KEY");
   broker_->streams = {
       {{refused, Event("c2", v1::TokenEvent::REVOKED, "aaaaaa")}, Denied()}};
