@@ -131,6 +131,8 @@ checks() {
   without spent_on_a_certificate CERTIFICATE "$two"
   without reserved_before_it_was_revoked USABLE_RESERVE "$revoked"
   without reserved_before_it_was_revoked RELEASE_STATE "$revoked"
+  without nothing_approved_after_revoked CUTTING_OFF "$revoked"
+  without nothing_approved_after_revoked CONFIRMED_DENIAL "$two" -DREVOCATIONS=1
   without over_for_good SPEND_STATE "$revoked"
   without over_for_good REVOKE_STATE "$revoked"
 

@@ -99,6 +99,7 @@ bool was_active = false;  /* and the thief can, for ever: somebody's cache knows
 byte bought = 0;          /* CSRs approved that have, or may get, a certificate */
 mtype over = 0;           /* the first state of the record that is final */
 bool joined = false;
+bool revoked = false;     /* and the operator was told so */
 
 /* What excuses that the honest machine has not joined. */
 bool beaten = false;      /* its CSR was denied while the thief had the token */
@@ -115,6 +116,7 @@ hidden byte claim_is_kept;                 /* 5 */
 hidden byte refused_changes_nothing;       /* 6 */
 hidden byte spent_on_a_certificate;
 hidden byte reserved_before_it_was_revoked;
+hidden byte nothing_approved_after_revoked;
 hidden byte over_for_good;
 hidden byte honest_machine_joins;
 #ifdef ONLY_CERTIFICATES
@@ -288,6 +290,7 @@ approve:
           bought++;
           one_certificate = (bought == 1);
           assert(one_certificate);
+          PROMISE(nothing_approved_after_revoked, !revoked);
           PROMISE(approved_is_on_record, rec.holder == csr[whose].uid);
           PROMISE(approved_fits_scope, csr[whose].fits);
           PROMISE(approved_has_the_bound_key,
@@ -482,27 +485,55 @@ end_idle:
 #define REVOCABLE (rec.state != REVOKED && rec.state != SPENT)
 #endif
 
+/* CsrApprover::CutOff: answers the revocation if the CSR that has the token is decided
+ * or gone, or no CSR has it; else that CSR is to be denied. It reads in the same step as
+ * what is before it, and the histories are fewer: what is decided or gone stays so, and
+ * what happens after it has read, the denial meets. */
+#define ANSWER whose = 0; uid = 0; revoked = true; goto end_idle
+inline cut_off() {
+#ifndef WITHOUT_CUTTING_OFF
+  if
+  :: UNTOUCHED(HONEST, uid) -> whose = HONEST; goto deny
+  :: UNTOUCHED(THIEF, uid) -> whose = THIEF; goto deny
+  :: else
+  fi;
+#endif
+  ANSWER
+}
+
 /* TokenAdministration::Revoke, at any time. */
 proctype Operator() {
+  byte whose, uid;
+
 end_idle:
   do
-  :: atomic {
-       if
-       :: REVOCABLE -> SEE
-       :: else -> break
-       fi
-     }
+  :: atomic { REVOCABLE -> SEE }
      atomic {
        if
        :: UNCHANGED ->
           rec.state = REVOKED;
           over = (over == 0 -> REVOKED : over);
+          uid = rec.holder;
           WRITTEN;
-          break
+          cut_off()
        :: !UNCHANGED
        fi
      }
-  od
+  od;
+
+deny:
+  atomic {
+    if
+    :: DENIABLE(whose, uid) -> kill_csr(whose)
+    :: !DENIABLE(whose, uid)
+    :: lost > 0 -> lost--  /* the denial, before it was written */
+    fi;
+#ifdef WITHOUT_CONFIRMED_DENIAL
+    ANSWER
+#else
+    cut_off()
+#endif
+  }
 }
 
 #if defined(WITHOUT_CLAIM_STATE)
