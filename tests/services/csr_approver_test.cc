@@ -23,7 +23,8 @@ class CsrApproverTest : public JoinFixture {
   // What the record notes: the reason, and by whom.
   std::vector<std::string> Refused(const char* id = "abc123") {
     std::vector<std::string> all;
-    for (const auto& attempt : store_.Find(Id(id))->record.refused) {
+    const auto token = store_.Find(Id(id));
+    for (const auto& attempt : token->record.refused) {
       all.push_back(attempt.reason + " " + attempt.by);
     }
     return all;

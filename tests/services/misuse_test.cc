@@ -95,8 +95,8 @@ class MisuseTest : public ::testing::Test {
 TEST_F(MisuseTest, TheRuleSaysWhetherItIsNotedOrCutOff) {
   Report(Issue("noted"));
   EXPECT_EQ(Record().state, TokenState::kActive);
-  ASSERT_EQ(Record().misuse.size(), 1U);
-  EXPECT_EQ(Record().misuse[0].by, "peer ipv4:10.0.0.7:4242");
+  ASSERT_EQ(Record().refused.size(), 1U);
+  EXPECT_EQ(Record().refused[0].by, "peer ipv4:10.0.0.7:4242");
   EXPECT_THAT(audit_.Summary(), ElementsAre(kMisused));
 
   ReplaceByAnother("frozen");
@@ -110,7 +110,7 @@ TEST_F(MisuseTest, TheRuleSaysWhetherItIsNotedOrCutOff) {
 TEST_F(MisuseTest, OneAttemptIsNotedOnceWhateverIsLost) {
   store_.LoseNextWrite(FlakyTokenStore::Loses::kAnswer);
   Report(Issue("noted"));
-  EXPECT_EQ(Record().misuse.size(), 1U);
+  EXPECT_EQ(Record().refused.size(), 1U);
 }
 
 TEST_F(MisuseTest, AnotherRecordThatTookTheIdIsNotTheOne) {
@@ -120,9 +120,9 @@ TEST_F(MisuseTest, AnotherRecordThatTookTheIdIsNotTheOne) {
     ReplaceByAnother(rule);
     const std::string log = Report(misused);
     EXPECT_EQ(Record().state, TokenState::kActive);
-    EXPECT_THAT(Record().misuse, IsEmpty());
+    EXPECT_THAT(Record().refused, IsEmpty());
     EXPECT_THAT(log, Not(HasSubstr("token not revoked")));
-    EXPECT_THAT(log, Not(HasSubstr("misuse not noted")));
+    EXPECT_THAT(log, Not(HasSubstr("not noted")));
     ASSERT_THAT(memory_.Remove(*memory_.Find(Id("abc123"))), IsOk());
   }
   EXPECT_THAT(audit_.Summary(), ElementsAre(kMisused, kMisused));

@@ -374,9 +374,8 @@ TEST_F(TokenBrokerTest, AnExpiredTicketIsTooLate) {
   EXPECT_THAT(Issue(request), ReasonIs(reason::kTokenExpired));
   // Who issued it is told of the machine that came too late; nobody is told of
   // one that has no ticket.
-  const latchkey::TokenId id = Id(ticket.substr(4, 6));
-  const auto guess =
-      latchkey::Ticket::FromSecret(id, SecretString(std::string(32, 'a')));
+  const TokenId id = latchkey_testing::Id(ticket.substr(4, 6));
+  const auto guess = Ticket::FromSecret(id, SecretString(std::string(32, 'a')));
   EXPECT_THAT(Claim(std::string(guess->text().Reveal()), NewKey()),
               ReasonIs(reason::kTicketUnknown));
   const auto refused = store_.Find(id)->record.refused;
