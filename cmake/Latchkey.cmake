@@ -26,15 +26,17 @@ function(latchkey_program name)
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 endfunction()
 
-# latchkey_test(<source> [LABEL label] [WAITS] DEPS...)
+# latchkey_test(<source> [LABEL label] [ALONE] DEPS...)
 #
 # One test program a test file, named after its path. LABEL is unit (the
 # default), grpc (crosses gRPC's threads, left out under TSan) or e2e (needs
 # the real control plane). An e2e program is one CTest test, since its cases
-# share one control plane, and runs alone, after the quick ones (COST), unless it
-# mostly WAITS; the others are one CTest test a case.
+# share one control plane. It runs after the quick ones (COST), beside one other of
+# its kind at most, however many processors there are: they mostly wait, but each
+# has a control plane. One that measures times runs ALONE. The others are one CTest
+# test a case.
 function(latchkey_test source)
-  cmake_parse_arguments(ARG "WAITS" "LABEL;TIMEOUT" "DEPS;SOURCES" ${ARGN})
+  cmake_parse_arguments(ARG "ALONE" "LABEL;TIMEOUT" "DEPS;SOURCES" ${ARGN})
   if(NOT ARG_LABEL)
     set(ARG_LABEL unit)
   endif()
@@ -53,8 +55,14 @@ function(latchkey_test source)
     add_test(NAME ${target} COMMAND ${target})
     set_tests_properties(${target} PROPERTIES LABELS e2e COST -1
                          TIMEOUT ${ARG_TIMEOUT})
-    if(NOT ARG_WAITS)
-      set_tests_properties(${target} PROPERTIES RUN_SERIAL ON)
+    if(ARG_ALONE)
+      set_tests_properties(${target} PROPERTIES RUN_SERIAL ON COST -2)
+    else()
+      # Every other one has the same lock.
+      get_property(clusters GLOBAL PROPERTY LATCHKEY_E2E_TESTS)
+      math(EXPR lock "(0${clusters} + 1) % 2")
+      set_property(GLOBAL PROPERTY LATCHKEY_E2E_TESTS ${lock})
+      set_tests_properties(${target} PROPERTIES RESOURCE_LOCK cluster-${lock})
     endif()
   else()
     gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60

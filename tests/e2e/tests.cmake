@@ -11,26 +11,27 @@ latchkey_program(latchkeyd-with-faults
 add_dependencies(latchkey_join_testing
   latchkeyd latchkeyd-with-faults latchkeyctl latchkey-join)
 
-foreach(name audit demo fairness join refusals races faults killed_join
-             kubelet secrets)
+foreach(name audit demo expiry faults join killed_join kubelet races refusals
+             secrets token_verbs)
   latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e TIMEOUT 600
     DEPS latchkey::join_testing fmt::fmt)
 endforeach()
-# Bounded to five minutes, and a little for the control plane to come and go.
-latchkey_test(e2e/chaos_e2e_test.cc LABEL e2e TIMEOUT 330
+latchkey_test(e2e/fairness_e2e_test.cc LABEL e2e ALONE TIMEOUT 600
   DEPS latchkey::join_testing fmt::fmt)
-foreach(name expiry token_verbs)
-  latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e WAITS TIMEOUT 600
-    DEPS latchkey::join_testing)
-endforeach()
+# Bounded to five minutes, and a little for the control plane to come and go.
+latchkey_test(e2e/chaos_e2e_test.cc LABEL e2e ALONE TIMEOUT 330
+  DEPS latchkey::join_testing fmt::fmt)
 
-foreach(name identities ctl policy)
+foreach(name identities ctl)
   latchkey_test(e2e/${name}_e2e_test.cc LABEL e2e TIMEOUT 600
     DEPS latchkey::join_testing latchkey::jwt_testing fmt::fmt)
 endforeach()
+# Reloads under a load that it holds.
+latchkey_test(e2e/policy_e2e_test.cc LABEL e2e ALONE TIMEOUT 600
+  DEPS latchkey::join_testing latchkey::jwt_testing fmt::fmt)
 latchkey_test(e2e/watch_e2e_test.cc LABEL e2e TIMEOUT 600
   DEPS latchkey::join_testing latchkey::services)
-latchkey_test(e2e/doctor_e2e_test.cc LABEL e2e WAITS TIMEOUT 600
+latchkey_test(e2e/doctor_e2e_test.cc LABEL e2e TIMEOUT 600
   DEPS latchkey::doctor latchkey::crypto latchkey::kubernetes
        latchkey::control_plane_testing fmt::fmt)
 add_dependencies(e2e_doctor_e2e_test latchkeyctl)
