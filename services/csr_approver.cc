@@ -149,7 +149,7 @@ CsrApprover::Verdict CsrApprover::JudgeAgainst(
       if (!recorded.ok()) return {Verdict::Kind::kRetry, recorded};
     }
   }
-  if (refusal.ok()) return {Verdict::Kind::kApprove, refusal, token.uid};
+  if (refusal.ok()) return {Verdict::Kind::kApprove, refusal, token};
   if (absl::IsNotFound(refusal)) {
     // Gone since it was read.
     refusal = Refuse(absl::StatusCode::kFailedPrecondition,
@@ -162,8 +162,10 @@ CsrApprover::Verdict CsrApprover::JudgeAgainst(
     // a denial would be final, and this may pass.
     return {Verdict::Kind::kRetry, refusal};
   }
-  misuse_.Report(token, refusal, fmt::format("csr {}", csr.metadata().name()));
-  return {Verdict::Kind::kDeny, refusal, token.uid};
+  if (IsMisuse(ReasonOf(refusal))) {
+    misuse_.Report(token, refusal, CsrAttempt(csr.metadata().name()));
+  }
+  return {Verdict::Kind::kDeny, refusal, token};
 }
 
 absl::Status CsrApprover::CheckNodeIsFree(const TokenScope& scope) {
@@ -194,7 +196,8 @@ WorkResult CsrApprover::Conclude(CertificateSigningRequest csr,
                                  absl::Time seen) {
   const bool approve = verdict.kind == Verdict::Kind::kApprove;
   AuditEvent event =
-      EventOf(approve ? "csr.approve" : "csr.deny", csr, id, verdict.token_uid);
+      EventOf(approve ? "csr.approve" : "csr.deny", csr, id,
+              verdict.token.has_value() ? verdict.token->uid : "");
   if (!approve) {
     event.verdict = AuditVerdict::kDenied;
     event.reason = ReasonOf(verdict.why);
@@ -222,6 +225,10 @@ WorkResult CsrApprover::Conclude(CertificateSigningRequest csr,
               {"reason", condition.reason()},
               {"message", condition.message()}});
     Count(csr, condition.reason(), approve, seen);
+    if (!approve && verdict.token.has_value() &&
+        !IsMisuse(condition.reason())) {
+      misuse_.NoteDenial(*verdict.token, verdict.why, name);
+    }
     return WorkResult::Done();
   }
   // Stale or gone: whoever changed or removed it made a watch event, and with

@@ -9,6 +9,7 @@
 #ifndef LATCHKEY_SERVICES_CSR_APPROVER_H_
 #define LATCHKEY_SERVICES_CSR_APPROVER_H_
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,9 +57,11 @@ class CsrApprover {
   //   kRetry, if the cluster did not give a certain answer: nothing is decided
   //   on a guess; while another CSR of the same key has the token; and while
   //   the audit log insists and cannot be written.
-  // The decision is in the audit log before the cluster hears of it.
-  // `seen`: when this broker first saw the CSR; for metrics. Blocks for a few
-  // round trips to the API server.
+  // The decision is in the audit log before the cluster hears of it, and a
+  // denial on the token's record once it stands; misuse is on both before,
+  // since it may have the token revoked (services/misuse.h). `seen`: when this
+  // broker first saw the CSR; for metrics. Blocks for a few round trips to the
+  // API server.
   WorkResult Decide(const kubernetes::CertificateSigningRequest& csr,
                     absl::Time seen = absl::InfiniteFuture());
 
@@ -74,8 +77,8 @@ class CsrApprover {
     enum class Kind { kApprove, kDeny, kLeave, kRetry };
     Kind kind;
     absl::Status why;
-    // Of the token's record; empty if it is gone.
-    std::string token_uid = {};
+    // As it was read; nothing if it is gone.
+    std::optional<StoredToken> token = {};
   };
   Verdict Judge(const kubernetes::CertificateSigningRequest& csr,
                 const TokenId& id);

@@ -15,16 +15,6 @@
 namespace latchkey {
 namespace {
 
-// Of the notes on a record, so that other refusals do not take the room of
-// misuse.
-constexpr size_t kRoomForOthers = TokenRecord::kMaxRefused / 2;
-
-bool IsMisuse(std::string_view reason) {
-  return reason == reason::kScopeNodeName ||
-         reason == reason::kScopePublicKey ||
-         reason == reason::kTicketAlreadyClaimed;
-}
-
 // The token is spent, or gone: there is nothing left to cut off.
 bool IsPastHarm(const absl::Status& status) {
   return absl::IsNotFound(status) || absl::IsFailedPrecondition(status);
@@ -32,13 +22,22 @@ bool IsPastHarm(const absl::Status& status) {
 
 }  // namespace
 
+bool IsMisuse(std::string_view reason) {
+  return reason == reason::kScopeNodeName ||
+         reason == reason::kScopePublicKey ||
+         reason == reason::kTicketAlreadyClaimed;
+}
+
+std::string CsrAttempt(std::string_view csr_name) {
+  return fmt::format("csr {}", csr_name);
+}
+
 void MisuseGuard::Report(const StoredToken& token, const absl::Status& refusal,
                          std::string_view where) {
   const TokenRecord& record = token.record;
   const RefusedAttempt attempt{.reason = ReasonOf(refusal),
                                .by = std::string(where),
                                .time = WholeSeconds(clock_.Now())};
-  if (!IsMisuse(attempt.reason)) return Note(token, attempt, kRoomForOthers);
   const bool freeze = policy_.Current()->FreezesOnMisuse(record.rule);
   LogEvent(LogLevel::kWarning, "token misused",
            {{"token", record.id.text()},
@@ -63,6 +62,19 @@ void MisuseGuard::Report(const StoredToken& token, const absl::Status& refusal,
   } else {
     Note(token, attempt, TokenRecord::kMaxRefused);
   }
+}
+
+void MisuseGuard::NoteDenial(const StoredToken& token,
+                             const absl::Status& refusal,
+                             std::string_view csr_name) {
+  const absl::Time now = clock_.Now();
+  // Of one that has expired EXPIRED tells, as soon as somebody has removed it.
+  if (!CheckUsable(token.record, now).ok()) return;
+  Note(token,
+       {.reason = ReasonOf(refusal),
+        .by = CsrAttempt(csr_name),
+        .time = WholeSeconds(now)},
+       TokenRecord::kMaxRefusedOtherwise);
 }
 
 void MisuseGuard::Note(const StoredToken& token, const RefusedAttempt& attempt,

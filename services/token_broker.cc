@@ -324,7 +324,7 @@ absl::StatusOr<ClaimedToken> TokenBroker::Claim(
       },
       *std::move(token));
   if (!claimed.ok()) {
-    if (!ReasonOf(claimed.status()).empty()) {
+    if (IsMisuse(ReasonOf(claimed.status()))) {
       misuse_.Report(seen, claimed.status(), "peer " + request.peer);
     }
     return absl::IsNotFound(claimed.status()) ? unknown : claimed.status();

@@ -10,6 +10,7 @@
 #include "core/status_macros.h"
 #include "core/text_time.h"
 #include "services/csr_rules.h"
+#include "services/misuse.h"
 
 namespace latchkey {
 namespace {
@@ -135,7 +136,7 @@ bool IsOneOf(const std::vector<LineageCsr>& csrs,
              const RefusedAttempt& attempt) {
   return std::any_of(csrs.begin(), csrs.end(), [&](const LineageCsr& csr) {
     return csr.verdict == LineageCsr::Verdict::kDenied &&
-           attempt.by == "csr " + csr.name;
+           csr.reason == attempt.reason && attempt.by == CsrAttempt(csr.name);
   });
 }
 

@@ -155,8 +155,7 @@ NextRecord NoteRefused(const TokenRecord& record, const RefusedAttempt& attempt,
     return noted.reason == attempt.reason && noted.by == attempt.by;
   };
   if (record.state == TokenState::kSpent ||
-      record.state == TokenState::kRevoked ||
-      record.refused.size() >= std::min(room, TokenRecord::kMaxRefused) ||
+      record.state == TokenState::kRevoked || record.refused.size() >= room ||
       std::any_of(record.refused.begin(), record.refused.end(), is_same)) {
     return std::nullopt;
   }

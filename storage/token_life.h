@@ -83,8 +83,8 @@ NextRecord Extend(const TokenRecord& record, absl::Time expire_time,
 // Notes an attempt that was refused; the state stays. Nothing to write if it
 // is noted: the same reason and the same `by` are the same attempt, whenever
 // and by whichever broker it was refused. Neither if the record has `room`
-// notes, at most TokenRecord::kMaxRefused, or is spent or revoked: what a thief
-// does must not cost more than a few writes.
+// notes, or is spent or revoked: what a thief does must not cost more than a
+// few writes.
 NextRecord NoteRefused(const TokenRecord& record, const RefusedAttempt& attempt,
                        size_t room);
 

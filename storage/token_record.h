@@ -136,8 +136,11 @@ struct TokenRecord {
   std::optional<BoughtCertificate> certificate;
   std::optional<Revocation> revocation;
   // Of the attempts that were refused the first, oldest first; see NoteRefused
-  // in storage/token_life.h.
-  static constexpr size_t kMaxRefused = 8;
+  // in storage/token_life.h. Fewer than Advance (storage/advance.h) tries: a
+  // thief alone cannot keep a machine from its token by being noted. Those that
+  // are no misuse leave room for it.
+  static constexpr size_t kMaxRefused = 6;
+  static constexpr size_t kMaxRefusedOtherwise = 3;
   std::vector<RefusedAttempt> refused;
 
   bool ExpiredAt(absl::Time now) const { return expire_time <= now; }

@@ -60,10 +60,10 @@ void AddExplainCommand(CLI::App& app, CommandContext& context) {
       "  latchkeyctl explain abc123\n"
       "Output:\n"
       "  latchkeyctl explain abc123 -o json | jq '.csrs[]'\n"
-      "Of refused attempts it knows the first that its record\n"
-      "notes, and the CSRs that the cluster still has, for an hour or so. All "
-      "others, and\n"
-      "requests that were malformed or without the ticket, are in the broker's "
+      "Of refused attempts it knows the first few, which the token's record "
+      "notes, and the\n"
+      "CSRs that the cluster still has, for an hour or so. All others are in "
+      "the broker's\n"
       "audit log only.");
   AddTokenId(command, flags->id)->required();
   AddTextOutputFlag(command, flags->output);

@@ -170,7 +170,7 @@ TEST_F(ReflectorTest, StopWakesAListThatWaitsForAHungServer) {
     absl::SleepFor(absl::Milliseconds(200));  // until it is in the request
     const absl::Time begin = absl::Now();
     mirror.Stop();
-    EXPECT_LT(absl::Now() - begin, absl::Seconds(1));
+    EXPECT_LT(absl::Now() - begin, absl::Seconds(5));
   }
   ASSERT_THAT(cluster().Kill("kube-apiserver", SIGCONT), IsOk());
   EXPECT_THAT(cluster().AwaitReady(), IsOk());
@@ -182,7 +182,7 @@ TEST_F(ReflectorTest, StopWakesAWatch) {
 
   const absl::Time begin = absl::Now();
   mirror.Stop();
-  EXPECT_LT(absl::Now() - begin, absl::Seconds(1));
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(5));
   EXPECT_FALSE(mirror.fresh());
 }
 

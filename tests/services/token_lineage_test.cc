@@ -98,6 +98,26 @@ TEST_F(TokenLineageTest, RefusedAttemptsAreToldWithTheirReasons) {
   EXPECT_EQ(later.steps[3].description, "csr late was refused: NODE_EXISTS");
 }
 
+TEST_F(TokenLineageTest, AnAttemptWithTwoReasonsIsToldWithBoth) {
+  IssueClaimed();
+  const Csr thief = PostCsr("thief", thief_key_);
+  audit_.Break(/*says_so=*/false);
+  approver_.Decide(thief);
+  audit_.Mend();
+  // Before it is decided again, another reason comes first.
+  clock_.Advance(absl::Minutes(15));
+  approver_.Decide(thief);
+  ASSERT_EQ(DecisionOn("thief"), "Denied TOKEN_EXPIRED");
+
+  const TokenLineage lineage = Trace();
+  EXPECT_THAT(EventsOf(lineage),
+              ElementsAre(LineageEvent::kIssued, LineageEvent::kClaimed,
+                          LineageEvent::kRefused, LineageEvent::kRefused,
+                          LineageEvent::kExpired));
+  EXPECT_EQ(lineage.steps[2].description,
+            "csr thief was refused: SCOPE_PUBLIC_KEY");
+}
+
 TEST_F(TokenLineageTest, CsrsOfAnotherTokenAreLeftOut) {
   PostCsr("of-the-one-before", key_);
   clock_.Advance(absl::Minutes(5));

@@ -7,6 +7,7 @@
 
 #include "crypto/certificate_request.h"
 #include "services/csr_rules.h"
+#include "services/misuse.h"
 #include "storage/token_secret.h"
 
 namespace latchkey_testing {
@@ -455,6 +456,17 @@ void WriteLog::CheckNotes(const TokenRecord& before, const TokenRecord& next) {
       next.reservation != before.reservation) {
     Complain("a refused attempt did more than be noted", id);
   }
+  const latchkey::RefusedAttempt& noted = next.refused.back();
+  if (latchkey::IsMisuse(noted.reason)) return;  // before the CSR is denied
+  const bool denied =
+      std::any_of(csrs_.begin(), csrs_.end(), [&](const auto& csr) {
+        return csr.second.denied &&
+               latchkey::CsrAttempt(csr.second.name) == noted.by;
+      });
+  if (!denied) Complain("told as refused what was not denied", id);
+  if (next.refused.size() > TokenRecord::kMaxRefusedOtherwise) {
+    Complain("a refusal took the room of misuse", id);
+  }
 }
 
 void WriteLog::CheckRevocation(const TokenRecord& before,
@@ -565,6 +577,7 @@ void WriteLog::OnCsr(const StoreChange& change) {
   const std::string_view requester = csr.spec().username();
   if (requester.substr(0, kBootstrapUser.size()) != kBootstrapUser) return;
   life.token_id = requester.substr(kBootstrapUser.size());
+  life.name = csr.metadata().name();
   life.dead = latchkey::StateOf(csr) == CsrState::kDead;
   OnVerdict(csr, life);
   if (csr.status().certificate().empty() || life.certified) return;

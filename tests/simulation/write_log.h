@@ -145,6 +145,7 @@ class WriteLog {
     bool notes_refusal;  // or revokes for it: that a refusal may do
   };
   struct CsrLife {
+    std::string name;
     std::string token_id;
     bool approved = false;
     bool denied = false;

@@ -72,6 +72,27 @@ TEST(TokenLifeTest, TheSameKeyMayClaimAgainUntilTheWindowCloses) {
               ReasonIs(reason::kTokenExpired));
 }
 
+TEST(TokenLifeTest, AnAttemptIsNotedOnceWhileThereIsRoomAndTheTokenLives) {
+  const RefusedAttempt first{.reason = "R", .by = "csr a", .time = At(30)};
+  const TokenRecord noted = After(NoteRefused(Reserved(), first, 2));
+  EXPECT_EQ(noted.state, TokenState::kReserved);
+  EXPECT_EQ(noted.last_step, TokenStep::kRefused);
+  EXPECT_THAT(noted.refused, ::testing::ElementsAre(first));
+
+  RefusedAttempt next = first;
+  next.time = At(40);
+  EXPECT_TRUE(NothingToWrite(NoteRefused(noted, next, 2))) << "the same";
+  next.reason = "S";
+  EXPECT_TRUE(NothingToWrite(NoteRefused(noted, next, 1))) << "no room";
+  EXPECT_THAT(After(NoteRefused(noted, next, 2)).refused,
+              ::testing::ElementsAre(first, next));
+  next.by = "csr b";
+  EXPECT_THAT(After(NoteRefused(noted, next, 2)).refused,
+              ::testing::ElementsAre(first, next));
+  EXPECT_TRUE(NothingToWrite(NoteRefused(Spent(), first, 2)));
+  EXPECT_TRUE(NothingToWrite(NoteRefused(Revoked(), first, 2)));
+}
+
 TEST(TokenLifeTest, ClaimsThatAreRefused) {
   TokenRecord bound = IssuedRecord();
   bound.scope.key_digest = Key('9');
