@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "core/reasons.h"
+#include "core/refusal.h"
 #include "crypto/certificate_request.h"
 #include "services/csr_rules.h"
 #include "services/misuse.h"
@@ -155,9 +157,15 @@ void WriteLog::Call::End(const absl::Status& answer) {
       log_.Complain("a call that only looks wrote something", verb_);
     }
     // If somebody has written since, the refusal may be about that: the answer
-    // to the call's own write was lost.
-    const bool is_last = log_.lives_.at(write.uid).written_at == write.revision;
-    if (IsRefused(answer) && is_last && !write.notes_refusal) {
+    // to the call's own write was lost. The same if its token's time ran out
+    // while the broker stood still.
+    const Life& life = log_.lives_.at(write.uid);
+    const bool is_last = life.written_at == write.revision;
+    const bool ran_out =
+        latchkey::ReasonOf(answer) == latchkey::reason::kTokenExpired &&
+        (!log_.clocks_are_right_ ||
+         life.record.ExpiredAt(log_.now_ + kOnItsWay));
+    if (IsRefused(answer) && is_last && !ran_out && !write.notes_refusal) {
       log_.Complain("a refused request changed something",
                     fmt::format("{}: {}", verb_, answer.ToString()));
     }
