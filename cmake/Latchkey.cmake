@@ -32,9 +32,9 @@ endfunction()
 # default), grpc (crosses gRPC's threads, left out under TSan) or e2e (needs
 # the real control plane). An e2e program is one CTest test, since its cases
 # share one control plane. It runs after the quick ones (COST), beside one other of
-# its kind at most, however many processors there are: they mostly wait, but each
-# has a control plane. One that measures times runs ALONE. The others are one CTest
-# test a case.
+# its kind at most: they mostly wait, but each has a control plane. So each takes
+# half of the processors that there are. One that measures times runs ALONE. The
+# others are one CTest test a case.
 function(latchkey_test source)
   cmake_parse_arguments(ARG "ALONE" "LABEL;TIMEOUT" "DEPS;SOURCES" ${ARGN})
   if(NOT ARG_LABEL)
@@ -58,11 +58,9 @@ function(latchkey_test source)
     if(ARG_ALONE)
       set_tests_properties(${target} PROPERTIES RUN_SERIAL ON COST -2)
     else()
-      # Every other one has the same lock.
-      get_property(clusters GLOBAL PROPERTY LATCHKEY_E2E_TESTS)
-      math(EXPR lock "(0${clusters} + 1) % 2")
-      set_property(GLOBAL PROPERTY LATCHKEY_E2E_TESTS ${lock})
-      set_tests_properties(${target} PROPERTIES RESOURCE_LOCK cluster-${lock})
+      cmake_host_system_information(RESULT processors QUERY NUMBER_OF_LOGICAL_CORES)
+      math(EXPR half "(${processors} + 1) / 2")
+      set_tests_properties(${target} PROPERTIES PROCESSORS ${half})
     endif()
   else()
     gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60
