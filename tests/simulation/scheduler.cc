@@ -108,6 +108,11 @@ Scheduler::Group Scheduler::CurrentGroup() const {
   return running_->group;
 }
 
+const void* Scheduler::CurrentFiber() const {
+  const Overlooked overlooked;
+  return running_.get();
+}
+
 void Scheduler::StartIn(Group group, const std::function<void()>& work) {
   starting_ = group;
   work();

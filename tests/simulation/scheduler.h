@@ -56,7 +56,7 @@ class Scheduler final : public latchkey::Execution {
   // The group of the fiber that runs; 0 outside.
   Group CurrentGroup() const;
   // The fiber that runs, as a name only; null outside.
-  const void* CurrentFiber() const { return running_.get(); }
+  const void* CurrentFiber() const;
 
   // The generator. Below() is in [0, bound).
   uint64_t Below(uint64_t bound);

@@ -11,6 +11,7 @@
 #include "services/csr_rules.h"
 #include "services/misuse.h"
 #include "storage/token_secret.h"
+#include "tests/simulation/fiber_switch.h"
 
 namespace latchkey_testing {
 namespace {
@@ -146,12 +147,17 @@ WriteLog::Call::Call(WriteLog& log, CallKind kind, std::string verb)
       kind_(kind),
       verb_(std::move(verb)),
       fiber_(log.scheduler_.CurrentFiber()) {
+  const Overlooked overlooked;
   log_.calls_[fiber_].clear();
 }
 
-WriteLog::Call::~Call() { log_.calls_.erase(fiber_); }
+WriteLog::Call::~Call() {
+  const Overlooked overlooked;
+  log_.calls_.erase(fiber_);
+}
 
 void WriteLog::Call::End(const absl::Status& answer) {
+  const Overlooked overlooked;
   for (const CallWrite& write : log_.calls_.at(fiber_)) {
     if (kind_ == CallKind::kReads) {
       log_.Complain("a call that only looks wrote something", verb_);
