@@ -94,7 +94,7 @@ absl::Status CsrApprover::CutOff(const Reservation& reservation) {
 CsrApprover::Verdict CsrApprover::Judge(const CertificateSigningRequest& csr,
                                         const TokenId& id) {
   absl::StatusOr<StoredToken> token = store_.Find(id);
-  if (token.ok()) return JudgeAgainst(*token, csr);
+  if (token.ok()) return JudgeAgainst(*std::move(token), csr);
   if (absl::IsNotFound(token.status())) {
     const auto& groups = csr.spec().groups();
     if (std::find(groups.begin(), groups.end(), options_.token_group) ==
@@ -112,7 +112,7 @@ CsrApprover::Verdict CsrApprover::Judge(const CertificateSigningRequest& csr,
 }
 
 CsrApprover::Verdict CsrApprover::JudgeAgainst(
-    const StoredToken& token, const CertificateSigningRequest& csr) {
+    StoredToken token, const CertificateSigningRequest& csr) {
   const TokenRecord& record = token.record;
   absl::Status refusal;
   // Of the record as it was when it refused: another CSR may have bound it
@@ -149,7 +149,7 @@ CsrApprover::Verdict CsrApprover::JudgeAgainst(
       if (!recorded.ok()) return {Verdict::Kind::kRetry, recorded};
     }
   }
-  if (refusal.ok()) return {Verdict::Kind::kApprove, refusal, token};
+  if (refusal.ok()) return {Verdict::Kind::kApprove, refusal, std::move(token)};
   if (absl::IsNotFound(refusal)) {
     // Gone since it was read.
     refusal = Refuse(absl::StatusCode::kFailedPrecondition,
@@ -165,7 +165,7 @@ CsrApprover::Verdict CsrApprover::JudgeAgainst(
   if (IsMisuse(ReasonOf(refusal))) {
     misuse_.Report(token, refusal, CsrAttempt(csr.metadata().name()));
   }
-  return {Verdict::Kind::kDeny, refusal, token};
+  return {Verdict::Kind::kDeny, refusal, std::move(token)};
 }
 
 absl::Status CsrApprover::CheckNodeIsFree(const TokenScope& scope) {

@@ -82,7 +82,7 @@ class CsrApprover {
   };
   Verdict Judge(const kubernetes::CertificateSigningRequest& csr,
                 const TokenId& id);
-  Verdict JudgeAgainst(const StoredToken& token,
+  Verdict JudgeAgainst(StoredToken token,
                        const kubernetes::CertificateSigningRequest& csr);
   // OK if the node name is free, or may be taken over.
   absl::Status CheckNodeIsFree(const TokenScope& scope);

@@ -21,9 +21,9 @@ using ::testing::ElementsAre;
 class CsrApproverTest : public JoinFixture {
  protected:
   // What the record notes: the reason, and by whom.
-  std::vector<std::string> Refused(const char* id = "abc123") {
+  std::vector<std::string> Refused() {
     std::vector<std::string> all;
-    const latchkey::TokenRecord record = Record(id);
+    const latchkey::TokenRecord record = Record();
     for (const auto& attempt : record.refused) {
       all.push_back(attempt.reason + " " + attempt.by);
     }
