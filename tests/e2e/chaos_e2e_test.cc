@@ -37,6 +37,7 @@
 #include "latchkey/v1/token_broker.grpc.pb.h"
 #include "tests/e2e/join_test.h"
 #include "tests/testing/fault_proxy.h"
+#include "tests/testing/free_port.h"
 #include "tests/testing/http_get.h"
 #include "tests/testing/wait_until.h"
 

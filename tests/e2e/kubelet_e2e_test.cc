@@ -1,20 +1,16 @@
 // A real kubelet, with its own bootstrap code, joins with a direct token.
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <absl/strings/str_replace.h>
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 
 #include "core/reasons.h"
 #include "tests/e2e/join_test.h"
+#include "tests/testing/free_port.h"
 #include "tests/testing/left_out.h"
 #include "tests/testing/wait_until.h"
 
@@ -23,19 +19,6 @@ namespace {
 
 using latchkey::TokenState;
 using ::testing::HasSubstr;
-
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  const bool bound =
-      bind(fd, generic, length) == 0 && getsockname(fd, generic, &length) == 0;
-  close(fd);
-  return bound ? ntohs(address.sin_port) : 0;
-}
 
 // A file of tests/controlplane, with its places filled in.
 std::string Filled(

@@ -1,7 +1,11 @@
 // Runs a program, and kills it as it enters its Nth system call that touches a
 // file or a socket, whichever of its threads that is.
 //
-//   die-at-syscall N PROGRAM [ARGUMENT]...
+//   die-at-syscall N[@CALL,...] PROGRAM [ARGUMENT]...
+//
+// With CALLs, numbers of system calls, only those of them count. How often a
+// program reads from a socket differs from run to run, and with it which call
+// is the Nth of all; how often it renames a file does not.
 //
 // The count begins when the program calls prctl, as ours do first thing: what
 // the loader does before is nobody's business. The exit code is the program's
@@ -20,6 +24,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <optional>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -101,10 +109,31 @@ bool TouchesFileOrSocket(uint64_t number) {
   return std::ranges::find(kCalls, number) != kCalls.end();
 }
 
-// Kills the program at its `nth` call; answers its exit code.
+// Whether a system call of that number counts.
+using Filter = std::function<bool(uint64_t)>;
+
+// The filter that "N@CALL,..." names after its @; nullopt if it makes no sense.
+std::optional<Filter> ReadFilter(const char* text) {
+  if (*text == '\0') return TouchesFileOrSocket;
+  if (*text != '@') return std::nullopt;
+  std::vector<uint64_t> calls;
+  do {
+    char* end = nullptr;
+    calls.push_back(strtoull(text + 1, &end, 10));
+    if (end == text + 1) return std::nullopt;
+    text = end;
+  } while (*text == ',');
+  if (*text != '\0') return std::nullopt;
+  return [calls = std::move(calls)](uint64_t number) {
+    return std::ranges::find(calls, number) != calls.end();
+  };
+}
+
+// Kills the program at its `nth` call that counts; answers its exit code.
 class Tracer {
  public:
-  Tracer(pid_t program, long nth) : program_(program), nth_(nth) {}
+  Tracer(pid_t program, long nth, Filter counts)
+      : program_(program), nth_(nth), counts_(std::move(counts)) {}
 
   int Run() {
     while (true) {
@@ -131,7 +160,7 @@ class Tracer {
     ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof call, &call);
     if (call.op != PTRACE_SYSCALL_INFO_ENTRY) return;
     if (call.entry.nr == SYS_prctl) counting_ = true;
-    if (!counting_ || !TouchesFileOrSocket(call.entry.nr)) return;
+    if (!counting_ || !counts_(call.entry.nr)) return;
     if (++calls_ != nth_) return;
     fprintf(stderr, "\nkilled at system call %d\n",
             static_cast<int>(call.entry.nr));
@@ -140,6 +169,7 @@ class Tracer {
 
   const pid_t program_;
   const long nth_;
+  const Filter counts_;
   bool counting_ = false;
   long calls_ = 0;
 };
@@ -148,6 +178,10 @@ class Tracer {
 
 int main(int argc, char** argv) {
   if (argc < 3) return 2;
+  char* calls = nullptr;
+  const long nth = strtol(argv[1], &calls, 10);
+  const std::optional<Filter> counts = ReadFilter(calls);
+  if (nth < 1 || !counts.has_value()) return 2;
   int gate[2];
   if (pipe(gate) != 0) return 2;
   const pid_t program = fork();
@@ -171,5 +205,5 @@ int main(int argc, char** argv) {
     return 126;
   }
   if (write(gate[1], "x", 1) != 1) return 2;
-  return Tracer(program, strtol(argv[1], nullptr, 10)).Run();
+  return Tracer(program, nth, *counts).Run();
 }

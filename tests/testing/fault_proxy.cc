@@ -281,13 +281,4 @@ bool FaultProxy::Read(Connection& connection, Flow& flow) {
   return true;
 }
 
-int FreePort() {
-  const int fd = NewSocket();
-  const bool bound = fd >= 0 && Bind(fd, 0);
-  const int port = bound ? PortOf(fd) : 0;
-  if (fd >= 0) close(fd);
-  if (port == 0) throw std::runtime_error("no port is free");
-  return port;
-}
-
 }  // namespace latchkey_testing

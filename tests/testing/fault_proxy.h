@@ -82,9 +82,6 @@ class FaultProxy {
   std::jthread thread_;
 };
 
-// A port of 127.0.0.1 that nobody listens on now.
-int FreePort();
-
 }  // namespace latchkey_testing
 
 #endif  // LATCHKEY_TESTS_TESTING_FAULT_PROXY_H_
