@@ -9,6 +9,8 @@
 #include <string_view>
 #include <system_error>
 
+#include <absl/time/clock.h>
+
 namespace latchkey_bench {
 namespace {
 
@@ -102,6 +104,20 @@ CpuTime CpuMeter::Used() const {
     if (it != begin_.end()) time -= it->second;
   }
   return used;
+}
+
+void AwaitIdle() {
+  constexpr absl::Duration kWindow = absl::Milliseconds(200);
+  const absl::Time end = absl::Now() + absl::Seconds(10);
+  absl::Duration used = absl::InfiniteDuration();
+  while (used > kWindow / 10 && absl::Now() < end) {
+    const CpuMeter meter;
+    absl::SleepFor(kWindow);
+    used = absl::ZeroDuration();
+    for (const auto& [name, time] : meter.Used()) {
+      if (name != kCallers) used += time;
+    }
+  }
 }
 
 }  // namespace latchkey_bench

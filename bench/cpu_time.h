@@ -31,6 +31,11 @@ class CpuMeter {
   const CpuTime begin_ = CpuTimeSoFar();
 };
 
+// Until the programs that this one started have next to nothing to do: what one
+// measurement leaves them to clean up must not be in the next. After ten
+// seconds it is measured all the same.
+void AwaitIdle();
+
 }  // namespace latchkey_bench
 
 #endif  // LATCHKEY_BENCH_CPU_TIME_H_

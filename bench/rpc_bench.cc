@@ -83,7 +83,7 @@ struct MemoryBroker {
   latchkey::Authenticator authenticator{nullptr, {}, clock};
   latchkey::CredentialAuthenticator callers{authenticator};
   latchkey::CallFrame frame{
-      {.queue = {.threads = 64, .max_running_of_one = 48}},
+      {.queue = {.threads = 96, .max_running_of_one = 72}},
       callers,
       audit,
       metrics,

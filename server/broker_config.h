@@ -57,8 +57,10 @@ struct BrokerConfig {
 
   std::vector<PolicyRule> policy;
 
-  // Calls worked on at once, and calls that wait for their turn.
-  int max_calls = 64;
+  // Calls worked on at once, and calls that wait for their turn. One caller has
+  // three quarters of the first, which is more than a batch's window
+  // (services/batch_issue.h).
+  int max_calls = 96;
   int max_waiting_calls = 1024;
   // Of each port, all together and of one peer. See FitConnections().
   std::optional<size_t> max_connections;

@@ -86,7 +86,8 @@ void TokenEvents::Publish() {
     ++first_;
   }
   news_ |= !told.empty();
-  if (news_ || merge_.holding()) wake_teller_.SignalAll();
+  const bool tell = news_ && !readers_.empty();
+  if (tell || (merge_.holding() && !looks_again_)) wake_teller_.SignalAll();
 }
 
 void TokenEvents::Restart(EventSource listed, std::string_view version) {
@@ -290,8 +291,10 @@ void TokenEvents::TellReaders(const std::stop_token& stop) {
       const MutexLock lock(mutex_);
       while (!stop.stop_requested() && !news_ && ExecutionNow() < next_tick) {
         const absl::Duration left = next_tick - ExecutionNow();
+        looks_again_ = merge_.holding();
         wake_teller_.WaitFor(
-            mutex_, merge_.holding() ? std::min(left, kHoldingTick) : left);
+            mutex_, looks_again_ ? std::min(left, kHoldingTick) : left);
+        looks_again_ = false;
         if (merge_.holding()) Publish();
       }
       news = std::exchange(news_, false);

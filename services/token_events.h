@@ -199,6 +199,8 @@ class TokenEvents {
   std::map<const Reader*, std::shared_ptr<Reader>> readers_
       ABSL_GUARDED_BY(mutex_);
   bool news_ ABSL_GUARDED_BY(mutex_) = false;
+  // The teller waits for no longer than what is held up may take.
+  bool looks_again_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::stop_source stop_;
   std::vector<Thread> threads_;

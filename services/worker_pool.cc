@@ -44,7 +44,10 @@ void WorkerPool::Add(const WorkSchedule::Item& item) {
 void WorkerPool::AddAt(const WorkSchedule::Item& item, absl::Time when) {
   {
     const MutexLock lock(mutex_);
+    const absl::Time next = schedule_.NextTime();
     schedule_.AddAt(item, when);
+    // Threads that wait do so until `next` at most.
+    if (schedule_.NextTime() >= next) return;
   }
   wake_.SignalOne();
 }

@@ -29,7 +29,7 @@ struct CurlHttpClientOptions {
   std::string user_agent = "latchkey";
   absl::Duration connect_timeout = absl::Seconds(10);
   // More requests than these can carry wait their turn.
-  int max_connections = 100;
+  int max_connections = 192;
   // Take HTTPS_PROXY and NO_PROXY from the environment.
   bool proxy_from_environment = false;
 

@@ -124,6 +124,34 @@ TEST(WorkerPoolTest, WorkThatIsDueRunsWhileOtherWorkTakesLong) {
   release = true;
 }
 
+TEST(WorkerPoolTest, WhatIsDueInWhateverOrderItCameRunsInTime) {
+  const SystemClock clock;
+  std::atomic<int> ran = 0;
+  WorkerPool pool({.threads = 1}, clock, [&](const WorkSchedule::Item&) {
+    ++ran;
+    return WorkResult::Done();
+  });
+  const absl::Time now = clock.Now();
+  // The thread sleeps until the first of them; only the second is sooner.
+  pool.AddAt({"a", "1"}, now + absl::Milliseconds(100));
+  pool.AddAt({"b", "1"}, now + absl::Milliseconds(10));
+  pool.AddAt({"c", "1"}, now + absl::Milliseconds(200));
+  pool.AddAt({"d", "1"}, now + absl::Hours(1));
+  EXPECT_TRUE(WaitUntil([&] { return ran == 3; }, absl::Seconds(5)));
+}
+
+TEST(WorkerPoolTest, WhatIsSoonerThanEverythingWakesAThread) {
+  const SystemClock clock;
+  std::atomic<bool> ran = false;
+  WorkerPool pool({.threads = 1}, clock, [&](const WorkSchedule::Item&) {
+    ran = true;
+    return WorkResult::Done();
+  });
+  pool.AddAt({"a", "1"}, clock.Now() + absl::Hours(1));
+  pool.AddAt({"b", "1"}, clock.Now() + absl::Milliseconds(1));
+  EXPECT_TRUE(WaitUntil([&] { return ran.load(); }, absl::Seconds(5)));
+}
+
 TEST(WorkerPoolTest, SaysWhatItIsBehindWith) {
   FakeClock clock(absl::FromUnixSeconds(1'800'000'000));
   std::latch begun(1);
