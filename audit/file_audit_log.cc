@@ -251,9 +251,10 @@ absl::Status FileAuditLog::Write(const std::vector<Waiting*>& batch) {
     head_ = std::move(head);
     return absl::OkStatus();
   }
-  failing_ = true;
+  // Who only asks whether it can be written is told of it once.
+  const bool news = !failing_.exchange(true);
   lost_ += count;
-  if (options_.on_lost) options_.on_lost(count, written);
+  if (options_.on_lost && (count > 0 || news)) options_.on_lost(count, written);
   if (!options_.fail_closed) return absl::OkStatus();
   return Refuse(absl::StatusCode::kUnavailable, reason::kAuditUnavailable,
                 "the audit log cannot be written; try again");

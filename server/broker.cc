@@ -15,6 +15,7 @@
 #include "clients/process/open_files.h"
 #include "core/status_macros.h"
 #include "server/cluster_files.h"
+#include "server/cluster_probe.h"
 #include "server/connection_limits.h"
 #include "server/grpc_listener.h"
 #include "server/metrics_server.h"
@@ -42,6 +43,7 @@ namespace {
 // Of one request to the API server: a caller waits behind it, and so does the
 // end of the program.
 constexpr absl::Duration kRequestTime = absl::Seconds(10);
+constexpr absl::Duration kProbeTime = absl::Seconds(5);
 // The largest requests: a thousand items of BatchIssueTokens, with room for
 // labels and groups; and a claim, which is a ticket, a name and a CSR of 16
 // KiB.
@@ -68,7 +70,8 @@ struct Broker::Parts {
         std::vector<std::unique_ptr<JwtVerifier>> issuers)
       : metrics(std::move(counters)),
         audit(std::move(audit_log)),
-        http_client(std::move(access), {.request_timeout = kRequestTime}),
+        http_client(access, {.request_timeout = kRequestTime}),
+        probe_client(std::move(access), {.request_timeout = kProbeTime}),
         client(http_client, {}),
         cluster(std::move(cluster_files)),
         store(client),
@@ -145,6 +148,7 @@ struct Broker::Parts {
     shown.SetConnections(kProvisionerPort,
                          provisioner_port->CountConnections());
     shown.SetConnections(kNodePort, node_port->CountConnections());
+    shown.SetReachable(probe.reachable());
     const WorkerPool::Load approver_load = controller.approver_load();
     shown.SetBacklog("approver", approver_load.waiting, approver_load.retrying);
     const WorkerPool::Load upkeep_load = controller.upkeep_load();
@@ -159,6 +163,7 @@ struct Broker::Parts {
   const std::unique_ptr<BrokerMetrics> metrics;
   const std::unique_ptr<AuditLog> audit;
   HttpKubernetesClient http_client;
+  HttpKubernetesClient probe_client;
   RetryingKubernetesClient client;
   const std::unique_ptr<ClusterFiles> cluster;
   KubernetesTokenStore store;
@@ -172,6 +177,7 @@ struct Broker::Parts {
   TokenEvents events;
   TokenWatches watches;
   JoinController controller;
+  ClusterProbe probe{probe_client};
   FairQueue batch_queue;
   Authenticator authenticator;
   CredentialAuthenticator callers;
@@ -183,6 +189,8 @@ struct Broker::Parts {
   std::unique_ptr<GrpcListener> provisioner_port;
   std::unique_ptr<GrpcListener> node_port;
   std::atomic<bool> ready = false;  // as last reported
+  // What NotePolicy() could not record yet; of its thread.
+  std::optional<AuditEvent> unrecorded_policy;
   std::unique_ptr<MetricsServer> metrics_port;
 };
 
@@ -320,21 +328,30 @@ void Broker::NotePolicy(bool in_use, std::string_view digest) {
   } else {
     parts_->metrics->PolicyRefused();
   }
-  parts_->audit->Record(event).IgnoreError();  // it counts what it loses
+  parts_->unrecorded_policy.reset();  // this one is the news now
+  if (!parts_->audit->Record(event).ok()) {
+    parts_->unrecorded_policy = std::move(event);
+  }
 }
 
-bool Broker::ReportHealth() {
+Broker::Health Broker::ReportHealth() {
   const JoinController& controller = parts_->controller;
   const bool recorded = parts_->audit->Ready().ok();
+  if (recorded && parts_->unrecorded_policy.has_value() &&
+      parts_->audit->Record(*parts_->unrecorded_policy).ok()) {
+    parts_->unrecorded_policy.reset();
+  }
+  const bool reachable = parts_->probe.reachable();
   // Tokens can be minted without a look at CSRs, but a machine that claims one
   // now needs its CSR approved.
-  const bool mints = recorded && controller.records_fresh();
-  const bool joins = recorded && controller.fresh();
+  const bool mints = recorded && reachable && controller.records_fresh();
+  const bool joins = recorded && reachable && controller.fresh();
   parts_->provisioner_port->SetServing(v1::TokenBroker::service_full_name(),
                                        mints);
   parts_->node_port->SetServing(v1::NodeBootstrap::service_full_name(), joins);
   parts_->ready = joins;
-  return joins;
+  if (joins) return Health::kServing;
+  return recorded ? Health::kNoCluster : Health::kNoAuditLog;
 }
 
 }  // namespace latchkey

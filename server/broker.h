@@ -47,13 +47,20 @@ class Broker {
   // call on.
   LivePolicy& policy();
   // Tells the metrics and the audit log which policy is in use, or that a new
-  // one was refused. `digest`: of the one in use, either way.
+  // one was refused. `digest`: of the one in use, either way. What cannot be
+  // recorded is recorded by a later ReportHealth(), of the same thread.
   void NotePolicy(bool in_use, std::string_view digest);
 
+  enum class Health {
+    kServing,
+    kNoCluster,   // the API server does not answer, or a watch is behind
+    kNoAuditLog,  // and calls are refused that cannot be recorded
+  };
   // Tells the health services of both ports (grpc.health.v1) how things stand,
-  // and answers it: SERVING (true) while the watches on CSRs and records are up
-  // to date. To be called a few times a second.
-  bool ReportHealth();
+  // and answers it: SERVING while the API server answers, the watches on CSRs
+  // and records are up to date and what is done can be recorded. To be called a
+  // few times a second.
+  Health ReportHealth();
 
  private:
   struct Parts;

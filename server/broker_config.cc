@@ -124,8 +124,9 @@ LogLevel ReadLogLevel(const ConfigReader& section) {
 
 }  // namespace
 
-absl::StatusOr<BrokerConfig> ParseBrokerConfig(std::string_view name,
-                                               std::string_view text) {
+absl::StatusOr<BrokerConfig> ParseBrokerConfig(
+    std::string_view name, std::string_view text,
+    const AuthenticationConfig* in_force) {
   LATCHKEY_ASSIGN_OR_RETURN(const std::unique_ptr<ConfigDocument> document,
                             ConfigDocument::Parse(name, text));
   const ConfigReader root = document->root();
@@ -139,9 +140,11 @@ absl::StatusOr<BrokerConfig> ParseBrokerConfig(std::string_view name,
   config.node_api =
       ReadListener(root.Section("node_api"), "127.0.0.1:7444", ClientCa::kNone);
   ReadTokens(root.Section("tokens"), config);
+  const AuthenticationConfig& authentication =
+      in_force != nullptr ? *in_force : config.authentication;
   PolicyFile policy = ReadPolicyFile(
-      root, {.mapped_attributes = config.authentication.MappedAttributes(),
-             .jwt_issuers = config.authentication.JwtIssuers()});
+      root, {.mapped_attributes = authentication.MappedAttributes(),
+             .jwt_issuers = authentication.JwtIssuers()});
   ReadLimits(root.Section("limits"), config);
   ReadAudit(root.Section("audit"), config.audit);
   if (const ConfigReader metrics = root.Section("metrics");

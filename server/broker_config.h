@@ -81,9 +81,11 @@ struct BrokerConfig {
 // kInvalidArgument with every mistake in `text`, a line each: file, line,
 // field, what is wrong and what would be right; of a file without mistakes,
 // every self-test of the policy that fails. `name` stands for the file. Files
-// that it names are not opened here.
-absl::StatusOr<BrokerConfig> ParseBrokerConfig(std::string_view name,
-                                               std::string_view text);
+// that it names are not opened here. The policy is judged by `in_force`, if
+// that is given, instead of by the file's own `authentication`.
+absl::StatusOr<BrokerConfig> ParseBrokerConfig(
+    std::string_view name, std::string_view text,
+    const AuthenticationConfig* in_force = nullptr);
 
 }  // namespace latchkey
 

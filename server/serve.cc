@@ -49,14 +49,19 @@ void Serve(Broker& broker, const StopSignals& signals,
   absl::Duration waited;
   std::optional<int> signal;
   while (!signal.has_value()) {
-    const bool served = std::exchange(serving, broker.ReportHealth());
+    const Broker::Health health = broker.ReportHealth();
+    const bool served =
+        std::exchange(serving, health == Broker::Health::kServing);
     if (serving && !std::exchange(ever_served, true)) on_serving();
     if (serving && !served) LogEvent(LogLevel::kInfo, "broker serves");
     const bool lost = served && !serving;
     const bool never_came =
         !ever_served && waited >= kPatience && !std::exchange(warned, true);
     if (lost || never_came) {
-      LogEvent(LogLevel::kWarning, "broker cannot reach the cluster");
+      LogEvent(LogLevel::kWarning,
+               health == Broker::Health::kNoAuditLog
+                   ? "broker cannot write its audit log, and refuses calls"
+                   : "broker cannot reach the cluster");
     }
     const bool soon = !ever_served && waited < kPatience;
     const absl::Duration tick = soon ? kFirstTick : kTick;

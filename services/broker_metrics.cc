@@ -100,6 +100,9 @@ struct BrokerMetrics::Series {
       Level("latchkey_calls_running", "Calls that are worked on.");
   Family<Gauge>& connections =
       Level("latchkey_connections", "Connections that are open.");
+  Gauge& reachable = Level("latchkey_api_server_reachable",
+                           "1 while the API server answers this broker.")
+                         .Add({});
   Family<Counter>& connections_refused =
       Count("latchkey_connections_refused_total",
             "Connections closed as soon as they came, by the limit.");
@@ -258,6 +261,10 @@ void BrokerMetrics::SetQueue(std::string_view port, size_t waiting,
 void BrokerMetrics::SetConnections(std::string_view port, size_t count) {
   series_->connections.Add({{"port", std::string(port)}})
       .Set(static_cast<double>(count));
+}
+
+void BrokerMetrics::SetReachable(bool reachable) {
+  series_->reachable.Set(reachable ? 1 : 0);
 }
 
 void BrokerMetrics::WatchFresh(std::string_view watch, bool fresh) {

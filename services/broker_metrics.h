@@ -68,6 +68,7 @@ class BrokerMetrics {
   // TokenStateName. `pool`: "approver" or "upkeep".
   void SetQueue(std::string_view port, size_t waiting, size_t busy);
   void SetConnections(std::string_view port, size_t count);
+  void SetReachable(bool reachable);
   void SetBacklog(std::string_view pool, size_t waiting, size_t retrying);
   void SetRecords(std::string_view state, size_t count);
   // `update` is called before each Text(), to set what is said above. What it

@@ -133,7 +133,12 @@ CsrApprover::Verdict CsrApprover::JudgeAgainst(
       return Reserve(at, reservation, clock_.Now());
     };
     refusal = reserve(record).status();
-    if (refusal.ok()) refusal = CheckNodeIsFree(record.scope);
+    if (refusal.ok()) {
+      // What cannot be recorded is not begun.
+      const absl::Status ready = audit_.Ready();
+      if (!ready.ok()) return {Verdict::Kind::kRetry, ready};
+      refusal = CheckNodeIsFree(record.scope);
+    }
     if (refusal.ok()) {
       refusal = Advance(store_, record.id, reserve, token).status();
     }

@@ -162,6 +162,19 @@ TEST_F(FaultsE2eTest, TheBrokersHealthIsThatOfItsCluster) {
   cluster().Release("kube-apiserver");
   ASSERT_THAT(cluster().AwaitReady(), IsOk());
   EXPECT_TRUE(serving(1, "200"));
+
+  // One that hangs keeps the watches' connections, and says nothing on them.
+  const auto reachable = [&](const char* is) {
+    return HttpGet(broker->metrics_port(), "/metrics")
+               .find(std::string("latchkey_api_server_reachable ") + is) !=
+           std::string::npos;
+  };
+  EXPECT_TRUE(reachable("1\n"));
+  ASSERT_THAT(cluster().Kill("kube-apiserver", SIGSTOP), IsOk());
+  EXPECT_TRUE(serving(2, "503"));
+  EXPECT_TRUE(reachable("0\n"));
+  ASSERT_THAT(cluster().Kill("kube-apiserver", SIGCONT), IsOk());
+  EXPECT_TRUE(serving(1, "200"));
 }
 
 TEST_F(FaultsE2eTest, TheSameKeyMayClaimAgainAfterAKill) {

@@ -26,6 +26,7 @@ using latchkey_testing::IsOk;
 using latchkey_testing::ReasonIs;
 using latchkey_testing::StatusIs;
 using latchkey_testing::TempDir;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 const Identity kCaller = {.name = "cn:ci",
@@ -155,6 +156,48 @@ TEST_F(PolicyReloadTest, ABadFileChangesNothing) {
   PollUntilSettled();
   EXPECT_TRUE(Allows("new-1"));
   EXPECT_TRUE(reload_.counts().current);
+}
+
+TEST_F(PolicyReloadTest, APolicyIsJudgedByTheIdentitiesInForce) {
+  const auto with_attribute = [](std::string_view attribute,
+                                 std::string_view rule) {
+    return fmt::format(
+        R"(provisioner_api: {{certificate_file: a, private_key_file: b}}
+node_api: {{certificate_file: a, private_key_file: b}}
+authentication:
+  jwt:
+    - name: ci
+      issuer: https://ci.example.org
+      audience: latchkey
+      jwks_file: keys.json
+      attributes: {{{}: claim}}
+policy:
+  - name: {}
+    provisioners: [{{kind: jwt, {}: x}}]
+    allow: {{node_names: ["new-*"]}}
+policy_tests:
+  - name: t
+    identity: {{kind: jwt, issuer: "https://ci.example.org", {}: x}}
+    request: {{node_name: new-1}}
+    expect: allow
+)",
+        attribute, rule, attribute, attribute);
+  };
+  const std::string before = with_attribute("branch", "only");
+  Replace(before);
+  PolicyReload reload(path_, before, *StampOfFile(path_), policy_, clock_);
+  // By itself the file is right; but nobody has such an attribute yet.
+  Replace(with_attribute("team", "only"));
+  EXPECT_THAT(reload.Reload(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("team"), HasSubstr("restart"))));
+  EXPECT_TRUE(Allows("old-1"));
+  // Of a change beside it, what does not concern the policy is no matter.
+  std::string other = with_attribute("branch", "renamed");
+  other.replace(other.find("audience: latchkey"), 18, "audience: another");
+  Replace(other);
+  EXPECT_THAT(reload.Reload(), IsOk());
+  EXPECT_FALSE(Allows("old-1"));
 }
 
 TEST_F(PolicyReloadTest, AskedForItReadsTheFileAtOnce) {

@@ -10,6 +10,7 @@ latchkey_test(server/pages_test.cc DEPS latchkey::server absl::strings)
 target_compile_definitions(server_pages_test
   PRIVATE LATCHKEY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 latchkey_test(server/metrics_server_test.cc DEPS latchkey::server fmt::fmt)
+latchkey_test(server/cluster_probe_test.cc DEPS latchkey::server latchkey::fakes)
 latchkey_test(server/cluster_files_test.cc
   DEPS latchkey::server latchkey::kubernetes latchkey::crypto fmt::fmt)
 latchkey_test(server/policy_reload_test.cc
