@@ -59,8 +59,10 @@ absl::StatusOr<std::string> GrantBrokerAccess(const ControlPlane& cluster,
       {"kubectl", "apply", "-f",
        std::string(LATCHKEY_SOURCE_DIR) + "/deploy/kubernetes/rbac.yaml"});
   if (roles.exit_code != 0) return absl::InternalError(roles.err);
-  const ProgramResult token = cluster.Run(
-      {"kubectl", "-n", "kube-system", "create", "token", "latchkey"});
+  // The file is written once: a day is longer than any test.
+  const ProgramResult token =
+      cluster.Run({"kubectl", "-n", "kube-system", "create", "token",
+                   "--duration=24h", "latchkey"});
   if (token.exit_code != 0) return absl::InternalError(token.err);
   return dir.Write(
       "broker.kubeconfig",

@@ -30,6 +30,7 @@ std::vector<std::string> Flags(const ControlPlaneOptions& options) {
           fmt::format("--kcm-qps={}", options.manager_qps),
           BoolFlag("stock-approver", options.stock_approver),
           BoolFlag("token-cleaner", options.token_cleaner),
+          BoolFlag("csr-cleaner", options.csr_cleaner),
           BoolFlag("audit", options.audit),
           BoolFlag("unsafe-no-fsync", !options.durable),
           "--watch-stdin"};

@@ -28,6 +28,8 @@ struct ControlPlaneOptions {
   bool stock_approver = false;
   // The cluster's own remover of expired bootstrap tokens.
   bool token_cleaner = true;
+  // The cluster's own remover of CSRs that were decided an hour ago.
+  bool csr_cleaner = true;
   // Requests a second of each controller, the signer included; 0: the stock 20.
   double manager_qps = 0;
   // logs/audit.log of every request.

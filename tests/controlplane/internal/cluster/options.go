@@ -17,6 +17,7 @@ type options struct {
 	// These shape the cluster.
 	stockApprover bool
 	tokenCleaner  bool
+	csrCleaner    bool
 	audit         bool
 	unsafeNoFsync bool
 	kcmQPS        float64
@@ -35,6 +36,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.dir, "dir", "", "folder of the cluster; made if missing, reused if it holds a cluster")
 	flags.BoolVar(&o.stockApprover, "stock-approver", false, "run the csrapproving controller, with the bindings that kubeadm makes for it")
 	flags.BoolVar(&o.tokenCleaner, "token-cleaner", true, "run the tokencleaner controller")
+	flags.BoolVar(&o.csrCleaner, "csr-cleaner", true, "run the csrcleaner controller, which removes decided CSRs after an hour")
 	flags.BoolVar(&o.audit, "audit", false, "write an audit log of every request to logs/audit.log")
 	flags.BoolVar(&o.unsafeNoFsync, "unsafe-no-fsync", false, "etcd does not wait for the disk: faster, and not what a cluster does")
 	flags.Float64Var(&o.kcmQPS, "kcm-qps", 0, "requests a second of each controller; 0 leaves the default of 20")
@@ -73,6 +75,7 @@ func (o options) shape() []string {
 	return []string{
 		"--stock-approver=" + strconv.FormatBool(o.stockApprover),
 		"--token-cleaner=" + strconv.FormatBool(o.tokenCleaner),
+		"--csr-cleaner=" + strconv.FormatBool(o.csrCleaner),
 		"--audit=" + strconv.FormatBool(o.audit),
 		"--unsafe-no-fsync=" + strconv.FormatBool(o.unsafeNoFsync),
 		"--kcm-qps=" + formatFloat(o.kcmQPS),

@@ -81,14 +81,20 @@ func apiserverArgs(o options, p ports) []string {
 		args = append(args, "--goaway-chance="+formatFloat(o.goawayChance))
 	}
 	if o.audit {
-		args = append(args, "--audit-policy-file="+l.auditPolicy(), "--audit-log-path="+l.auditLog())
+		// In one file, however long it gets: its readers read no other. By default
+		// it is rotated at 100 MB.
+		args = append(args, "--audit-policy-file="+l.auditPolicy(), "--audit-log-path="+l.auditLog(),
+			"--audit-log-maxsize=1000000")
 	}
 	return args
 }
 
 func managerArgs(o options, p ports) []string {
 	l := o.layout()
-	controllers := []string{"csrsigning", "csrcleaner", "bootstrapsigner"}
+	controllers := []string{"csrsigning", "bootstrapsigner"}
+	if o.csrCleaner {
+		controllers = append(controllers, "csrcleaner")
+	}
 	if o.tokenCleaner {
 		controllers = append(controllers, "tokencleaner")
 	}
