@@ -21,6 +21,10 @@ uint64_t KeyOf(const TokenId& id) {
   return key;
 }
 
+uint64_t DigestOfKey(std::string_view request_key) {
+  return std::hash<std::string_view>()(request_key);
+}
+
 bool IsUnused(TokenState state) {
   return state == TokenState::kIssued || state == TokenState::kActive ||
          state == TokenState::kReserved;
@@ -38,30 +42,31 @@ uint64_t LifeOf(const TokenRecord& record) {
 }  // namespace
 
 RecordIndex::Place::Place(Place&& other) noexcept
-    : index_(std::exchange(other.index_, nullptr)), key_(other.key_) {}
+    : index_(std::exchange(other.index_, nullptr)),
+      request_key_(std::move(other.request_key_)) {}
 
 RecordIndex::Place& RecordIndex::Place::operator=(Place&& other) noexcept {
   if (this == &other) return *this;
-  if (index_ != nullptr) index_->GiveBack(key_);
+  if (index_ != nullptr) index_->GiveBack(request_key_);
   index_ = std::exchange(other.index_, nullptr);
-  key_ = other.key_;
+  request_key_ = std::move(other.request_key_);
   return *this;
 }
 
 RecordIndex::Place::~Place() {
-  if (index_ != nullptr) index_->GiveBack(key_);
+  if (index_ != nullptr) index_->GiveBack(request_key_);
 }
 
-void RecordIndex::Place::Keep(const TokenId& id) {
+void RecordIndex::Place::Keep() {
   if (index_ == nullptr) return;
-  index_->KeepPlace(key_, KeyOf(id));
+  index_->KeepPlace(request_key_);
   index_ = nullptr;
 }
 
-absl::StatusOr<RecordIndex::Place> RecordIndex::Take(const Quota& quota,
-                                                     const TokenId& id,
-                                                     absl::Time now) {
-  const uint64_t key = KeyOf(id);
+absl::StatusOr<RecordIndex::Place> RecordIndex::Take(
+    const Quota& quota, const TokenId& id, std::string_view request_key,
+    absl::Time now) {
+  std::string request(request_key);
   const MutexLock lock(mutex_);
   if (!fresh_) {
     return WithRetryAfter(
@@ -71,8 +76,9 @@ absl::StatusOr<RecordIndex::Place> RecordIndex::Take(const Quota& quota,
         absl::Seconds(1));
   }
   ForgetUnseen(now);
-  const auto token = tokens_.find(key);
-  if (token != tokens_.end() && IsUnused(token->second.state) &&
+  const auto token = tokens_.find(KeyOf(id));
+  if (token != tokens_.end() && token->second.request == DigestOfKey(request) &&
+      IsUnused(token->second.state) &&
       token->second.expires > absl::ToUnixSeconds(now)) {
     return Place();
   }
@@ -80,7 +86,7 @@ absl::StatusOr<RecordIndex::Place> RecordIndex::Take(const Quota& quota,
       provisioners_.try_emplace(std::string(quota.provisioner)).first;
   Provisioner& provisioner = it->second;
   Sweep(provisioner, now);
-  const auto taken = taken_.find(key);
+  const auto taken = taken_.find(request);
   const size_t used = provisioner.unused.size() + provisioner.places;
   if (taken == taken_.end() &&
       used >= static_cast<size_t>(quota.max_outstanding)) {
@@ -95,13 +101,13 @@ absl::StatusOr<RecordIndex::Place> RecordIndex::Take(const Quota& quota,
   }
   if (taken == taken_.end()) {
     ++provisioner.places;
-    taken_[key] = {.provisioner = std::string(quota.provisioner),
-                   .users = 0,
-                   .kept = false,
-                   .forget_at = now + kMaxUnseen};
+    taken_[request] = {.provisioner = std::string(quota.provisioner),
+                       .users = 0,
+                       .kept = false,
+                       .forget_at = now + kMaxUnseen};
   }
-  ++taken_[key].users;
-  return Place(*this, key);
+  ++taken_[request].users;
+  return Place(*this, std::move(request));
 }
 
 void RecordIndex::Written(const TokenId& id) {
@@ -159,7 +165,7 @@ bool RecordIndex::fresh() const {
 bool RecordIndex::NoteLocked(const TokenRecord& record) {
   const uint64_t key = KeyOf(record.id);
   // The token takes its own place now.
-  DropTaken(key);
+  DropTaken(record.request_key);
   if (const auto it = written_.find(key); it != written_.end()) {
     seen_(ExecutionNow() - it->second);
     written_.erase(it);
@@ -172,6 +178,7 @@ bool RecordIndex::NoteLocked(const TokenRecord& record) {
       .provisioner = provisioners_.try_emplace(record.provisioner).first,
       .expires = absl::ToUnixSeconds(record.expire_time),
       .life = life,
+      .request = DigestOfKey(record.request_key),
       .state = record.state};
   tokens_.emplace(key, token);
   Count(token, true);
@@ -212,8 +219,8 @@ void RecordIndex::ForgetIfEmpty(Provisioners::iterator it) {
   if (it->second.tokens == 0 && it->second.places == 0) provisioners_.erase(it);
 }
 
-void RecordIndex::DropTaken(uint64_t key) {
-  const auto it = taken_.find(key);
+void RecordIndex::DropTaken(const std::string& request_key) {
+  const auto it = taken_.find(request_key);
   if (it == taken_.end()) return;
   const auto provisioner = provisioners_.find(it->second.provisioner);
   taken_.erase(it);
@@ -222,38 +229,28 @@ void RecordIndex::DropTaken(uint64_t key) {
 }
 
 void RecordIndex::ForgetUnseen(absl::Time now) {
-  std::vector<uint64_t> unseen;
-  for (const auto& [key, taken] : taken_) {
-    if (taken.users == 0 && taken.forget_at <= now) unseen.push_back(key);
+  std::vector<std::string> unseen;
+  for (const auto& [request_key, taken] : taken_) {
+    if (taken.users == 0 && taken.forget_at <= now) {
+      unseen.push_back(request_key);
+    }
   }
-  for (const uint64_t key : unseen) DropTaken(key);
+  for (const std::string& request_key : unseen) DropTaken(request_key);
 }
 
-void RecordIndex::GiveBack(uint64_t key) {
+void RecordIndex::GiveBack(const std::string& request_key) {
   const MutexLock lock(mutex_);
-  const auto it = taken_.find(key);
+  const auto it = taken_.find(request_key);
   if (it == taken_.end()) return;  // the watch has shown it
-  if (--it->second.users <= 0 && !it->second.kept) DropTaken(key);
+  if (--it->second.users <= 0 && !it->second.kept) DropTaken(request_key);
 }
 
-void RecordIndex::KeepPlace(uint64_t key, uint64_t written) {
+void RecordIndex::KeepPlace(const std::string& request_key) {
   const MutexLock lock(mutex_);
-  const auto it = taken_.find(key);
+  const auto it = taken_.find(request_key);
   if (it == taken_.end()) return;  // the watch has shown it
   --it->second.users;
-  if (written == key || it->second.users > 0) {
-    it->second.kept = true;
-    return;
-  }
-  // Another probe than the one that the place was taken for.
-  if (tokens_.contains(written) || taken_.contains(written)) {
-    DropTaken(key);
-    return;
-  }
-  Taken moved = std::move(it->second);
-  taken_.erase(it);
-  moved.kept = true;
-  taken_.emplace(written, std::move(moved));
+  it->second.kept = true;
 }
 
 }  // namespace latchkey

@@ -39,16 +39,17 @@ class RecordIndex {
     Place& operator=(Place&& other) noexcept;
     ~Place();
 
-    // The token was written, or may have been, under `id`: it counts until the
-    // watch shows it, or for kMaxUnseen.
-    void Keep(const TokenId& id);
+    // The token was written, or may have been: it counts until the watch shows
+    // it, or for kMaxUnseen.
+    void Keep();
 
    private:
     friend class RecordIndex;
-    Place(RecordIndex& index, uint64_t key) : index_(&index), key_(key) {}
+    Place(RecordIndex& index, std::string request_key)
+        : index_(&index), request_key_(std::move(request_key)) {}
 
     RecordIndex* index_ = nullptr;  // null: no place of its own
-    uint64_t key_ = 0;
+    std::string request_key_;
   };
 
   // What a rule asks of a new token.
@@ -70,15 +71,18 @@ class RecordIndex {
   // 10,000 or so that the watch has not shown.
   void Written(const TokenId& id);
 
-  // Takes a place for the token `id`: unused tokens are those that the watch
-  // has shown ISSUED, ACTIVE or RESERVED and not expired at `now`, and those
-  // that hold a place. A token that is among them already needs none.
+  // Takes a place for the token of the request `request_key`, which may get the
+  // id `id`: unused tokens are those that the watch has shown ISSUED, ACTIVE or
+  // RESERVED and not expired at `now`, and those that hold a place. A request
+  // whose token has that id and is among them already needs none, and calls of
+  // one request share one. Whose token it is, the request_key says: requests
+  // whose ids are the same can be found by trying.
   //
   // QUOTA_OUTSTANDING (kResourceExhausted; metadata rule, limit, used): there
   // is none. CLUSTER_UNAVAILABLE (kUnavailable), with a delay: the watch is
   // not fresh, so nobody knows.
   absl::StatusOr<Place> Take(const Quota& quota, const TokenId& id,
-                             absl::Time now);
+                             std::string_view request_key, absl::Time now);
 
   Counts CountsByState() const;
   // Without those that only hold a place.
@@ -108,7 +112,8 @@ class RecordIndex {
   struct Token {
     Provisioners::iterator provisioner;
     int64_t expires;
-    uint64_t life;  // a digest of where it stands
+    uint64_t life;     // a digest of where it stands
+    uint64_t request;  // of its request_key
     TokenState state;
   };
   struct Taken {
@@ -127,10 +132,11 @@ class RecordIndex {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetIfEmpty(Provisioners::iterator it)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void DropTaken(uint64_t key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropTaken(const std::string& request_key)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetUnseen(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void GiveBack(uint64_t key);
-  void KeepPlace(uint64_t key, uint64_t written);
+  void GiveBack(const std::string& request_key);
+  void KeepPlace(const std::string& request_key);
 
   const std::function<void(absl::Duration)> seen_;
   mutable Mutex mutex_;
@@ -139,7 +145,8 @@ class RecordIndex {
   Provisioners provisioners_ ABSL_GUARDED_BY(mutex_);
   // By the bytes of the token's id.
   std::unordered_map<uint64_t, Token> tokens_ ABSL_GUARDED_BY(mutex_);
-  std::unordered_map<uint64_t, Taken> taken_ ABSL_GUARDED_BY(mutex_);
+  // By request_key.
+  std::unordered_map<std::string, Taken> taken_ ABSL_GUARDED_BY(mutex_);
   // When, by ExecutionNow().
   std::unordered_map<uint64_t, absl::Time> written_ ABSL_GUARDED_BY(mutex_);
 };

@@ -167,7 +167,7 @@ absl::StatusOr<IssuedToken> TokenBroker::MintWithinQuota(const Mint& mint,
     auto taken = index_.Take({.provisioner = mint.provisioner,
                               .rule = mint.grant.rule,
                               .max_outstanding = *mint.grant.max_outstanding},
-                             mint.IdOfProbe(0), clock_.Now());
+                             mint.IdOfProbe(0), mint.request_key, clock_.Now());
     if (taken.ok()) {
       place = *std::move(taken);
     } else if (mint.grant.mode == PolicyMode::kEnforce) {
@@ -221,7 +221,7 @@ absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(
     }
     const absl::StatusOr<StoredToken> inserted = store_.Insert(record);
     if (inserted.ok()) {
-      place.Keep(record.id);
+      place.Keep();
       index_.Written(record.id);
       LogObserved(observed, mint.provisioner, record.scope.node_name,
                   record.rule);
@@ -251,7 +251,7 @@ absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(
       if (!OutcomeIsUnknown(last)) ++tries;
     } else {
       // Nobody knows whether it was written.
-      if (OutcomeIsUnknown(last)) place.Keep(record.id);
+      if (OutcomeIsUnknown(last)) place.Keep();
       return found.status();
     }
   }

@@ -32,18 +32,32 @@ class RecordIndexTest : public ::testing::Test {
  protected:
   RecordIndexTest() { index_.SetFresh(true); }
 
+  // The request that gets the id `id`, unless another one has it.
   absl::StatusOr<RecordIndex::Place> Take(const char* id, int64_t limit,
                                           absl::Time now = At(0)) {
+    return TakeFor(RequestOf(id), id, limit, now);
+  }
+  absl::StatusOr<RecordIndex::Place> TakeFor(const std::string& request_key,
+                                             const char* id, int64_t limit,
+                                             absl::Time now = At(0)) {
     return index_.Take({.provisioner = kAutoscaler,
                         .rule = "workers",
                         .max_outstanding = limit},
-                       Id(id), now);
+                       Id(id), request_key, now);
+  }
+  static std::string RequestOf(std::string_view id) {
+    return "request of " + std::string(id);
+  }
+  static TokenRecord Issued(std::string_view id) {
+    TokenRecord record = IssuedRecord(id);
+    record.request_key = RequestOf(id);
+    return record;
   }
   static StoredToken Stored(TokenRecord record) {
     return {.record = std::move(record), .version = "1", .uid = {}};
   }
   static TokenRecord SpentRecord(const char* id = "abc123") {
-    TokenRecord record = IssuedRecord(id);
+    TokenRecord record = Issued(id);
     record.state = TokenState::kSpent;
     record.last_step = TokenStep::kSpent;
     return record;
@@ -56,19 +70,19 @@ class RecordIndexTest : public ::testing::Test {
 };
 
 TEST_F(RecordIndexTest, CountsWhereTokensStand) {
-  index_.Note(IssuedRecord("aaaaaa"));
-  index_.Note(IssuedRecord("bbbbbb"));
+  index_.Note(Issued("aaaaaa"));
+  index_.Note(Issued("bbbbbb"));
   index_.Note(SpentRecord("bbbbbb"));
   EXPECT_EQ(index_.CountsByState(), (RecordIndex::Counts{1, 0, 0, 1, 0}));
   index_.Remove(Id("aaaaaa"));
   EXPECT_EQ(index_.CountsByState(), (RecordIndex::Counts{0, 0, 0, 1, 0}));
-  index_.Replace({Stored(IssuedRecord("cccccc"))});
+  index_.Replace({Stored(Issued("cccccc"))});
   EXPECT_EQ(index_.CountsByState(), (RecordIndex::Counts{1, 0, 0, 0, 0}));
 }
 
 TEST_F(RecordIndexTest, AnExpiredTokenIsNotUnused) {
-  index_.Note(IssuedRecord("aaaaaa"));
-  TokenRecord longer = IssuedRecord("bbbbbb");
+  index_.Note(Issued("aaaaaa"));
+  TokenRecord longer = Issued("bbbbbb");
   longer.expire_time = At(7200);
   index_.Note(longer);
   EXPECT_EQ(Unused(At(3599)), 2U);
@@ -81,9 +95,9 @@ TEST_F(RecordIndexTest, AnExpiredTokenIsNotUnused) {
 }
 
 TEST_F(RecordIndexTest, AWriteThatChangesNoLifeIsNoNews) {
-  EXPECT_TRUE(index_.Note(IssuedRecord()));
-  EXPECT_FALSE(index_.Note(IssuedRecord()));
-  TokenRecord record = IssuedRecord();
+  EXPECT_TRUE(index_.Note(Issued("abc123")));
+  EXPECT_FALSE(index_.Note(Issued("abc123")));
+  TokenRecord record = Issued("abc123");
   record.expire_time = At(4000);
   record.last_step = TokenStep::kExtended;
   EXPECT_TRUE(index_.Note(record));
@@ -99,7 +113,7 @@ TEST_F(RecordIndexTest, AWriteThatChangesNoLifeIsNoNews) {
 
 TEST_F(RecordIndexTest, RefusesBeyondTheLimitAndSaysWhich) {
   const auto first = Take("aaaaaa", 2);
-  index_.Note(IssuedRecord("bbbbbb"));
+  index_.Note(Issued("bbbbbb"));
   const auto refused = Take("cccccc", 2).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(refused, ReasonIs(reason::kQuotaOutstanding));
@@ -114,11 +128,11 @@ TEST_F(RecordIndexTest, APlaceIsGivenBackUnlessTheTokenIsKept) {
   {
     auto place = Take("bbbbbb", 1);
     ASSERT_THAT(place, IsOk());
-    place->Keep(Id("bbbbbb"));
+    place->Keep();
   }
   EXPECT_THAT(Take("cccccc", 1).status(), ReasonIs(reason::kQuotaOutstanding));
   // The watch shows it: it counts by itself, and goes by itself.
-  index_.Note(IssuedRecord("bbbbbb"));
+  index_.Note(Issued("bbbbbb"));
   EXPECT_THAT(Take("cccccc", 1).status(), ReasonIs(reason::kQuotaOutstanding));
   index_.Note(SpentRecord("bbbbbb"));
   EXPECT_THAT(Take("cccccc", 1), IsOk());
@@ -127,16 +141,16 @@ TEST_F(RecordIndexTest, APlaceIsGivenBackUnlessTheTokenIsKept) {
 TEST_F(RecordIndexTest, ATokenThatTheWatchShowsFirstCountsOnce) {
   auto place = Take("aaaaaa", 2);
   ASSERT_THAT(place, IsOk());
-  index_.Note(IssuedRecord("aaaaaa"));
+  index_.Note(Issued("aaaaaa"));
   const auto second = Take("bbbbbb", 2);
   EXPECT_THAT(second, IsOk());
-  place->Keep(Id("aaaaaa"));
+  place->Keep();
   EXPECT_THAT(Take("cccccc", 2).status(), ReasonIs(reason::kQuotaOutstanding));
   EXPECT_THAT(Take("cccccc", 3), IsOk());
 }
 
 TEST_F(RecordIndexTest, ATokenThatIsThereNeedsNoPlace) {
-  index_.Note(IssuedRecord("aaaaaa"));
+  index_.Note(Issued("aaaaaa"));
   EXPECT_THAT(Take("aaaaaa", 1), IsOk());
   auto place = Take("bbbbbb", 2);
   ASSERT_THAT(place, IsOk());
@@ -148,24 +162,42 @@ TEST_F(RecordIndexTest, ATokenThatIsThereNeedsNoPlace) {
   EXPECT_THAT(Take("cccccc", 2).status(), ReasonIs(reason::kQuotaOutstanding));
 }
 
-TEST_F(RecordIndexTest, APlaceMovesWithTheProbe) {
+TEST_F(RecordIndexTest, APlaceIsTheRequestsWhateverIdItGets) {
   {
     auto place = Take("aaaaaa", 1);
     ASSERT_THAT(place, IsOk());
-    place->Keep(Id("bbbbbb"));
+    place->Keep();
   }
+  TokenRecord elsewhere = Issued("bbbbbb");
+  elsewhere.request_key = RequestOf("aaaaaa");
   EXPECT_THAT(Take("cccccc", 1).status(), ReasonIs(reason::kQuotaOutstanding));
-  index_.Note(IssuedRecord("bbbbbb"));
+  index_.Note(elsewhere);
   EXPECT_EQ(Unused(), 1U);
   EXPECT_THAT(Take("cccccc", 1).status(), ReasonIs(reason::kQuotaOutstanding));
   EXPECT_THAT(Take("cccccc", 2), IsOk());
+}
+
+TEST_F(RecordIndexTest, ARequestThatMeetsAnothersIdNeedsAPlaceOfItsOwn) {
+  index_.Note(Issued("aaaaaa"));
+  EXPECT_THAT(TakeFor("another request", "aaaaaa", 1).status(),
+              ReasonIs(reason::kQuotaOutstanding));
+  // Before either is written, too.
+  const auto first = Take("bbbbbb", 2);
+  ASSERT_THAT(first, IsOk());
+  EXPECT_THAT(TakeFor("another request", "bbbbbb", 2).status(),
+              ReasonIs(reason::kQuotaOutstanding));
+  const auto second = TakeFor("another request", "bbbbbb", 3);
+  ASSERT_THAT(second, IsOk());
+  // The first is written, and the second's place stays its own.
+  index_.Note(Issued("bbbbbb"));
+  EXPECT_THAT(Take("cccccc", 3).status(), ReasonIs(reason::kQuotaOutstanding));
 }
 
 TEST_F(RecordIndexTest, ATokenThatIsNeverShownIsForgotten) {
   {
     auto place = Take("aaaaaa", 1);
     ASSERT_THAT(place, IsOk());
-    place->Keep(Id("aaaaaa"));
+    place->Keep();
   }
   const absl::Time end = At(0) + RecordIndex::kMaxUnseen;
   EXPECT_THAT(Take("bbbbbb", 1, end - absl::Seconds(1)).status(),
@@ -216,9 +248,9 @@ TEST_F(RecordIndexTest, RacersGetExactlyThePlacesThereAre) {
       if (!place.ok()) return;
       ++taken;
       // The watch may be faster than the answer of the write, or slower.
-      if (i % 2 == 0) index_.Note(IssuedRecord(id));
-      place->Keep(Id(id));
-      if (i % 2 == 1) index_.Note(IssuedRecord(id));
+      if (i % 2 == 0) index_.Note(Issued(id));
+      place->Keep();
+      if (i % 2 == 1) index_.Note(Issued(id));
     });
   }
   racers.clear();
