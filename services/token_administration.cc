@@ -127,6 +127,11 @@ bool NarrowToLive(TokenFilter& filter) {
   return !filter.states.empty();
 }
 
+bool IsLive(const TokenRecord& record) {
+  return record.state != TokenState::kSpent &&
+         record.state != TokenState::kRevoked;
+}
+
 Revocation RevocationBy(const Identity& caller, const RevokeOrder& order,
                         absl::Time now) {
   return {.who = caller.name, .why = order.why, .time = WholeSeconds(now)};
@@ -229,13 +234,18 @@ absl::StatusOr<StoredToken> TokenAdministration::Change(StoredToken token,
 }
 
 absl::StatusOr<StoredToken> TokenAdministration::CutOff(
-    StoredToken token, const Revocation& revocation) {
+    StoredToken token, const Revocation& revocation,
+    const TokenFilter& selected) {
   const SecretString stand_in = RandomBase36(BootstrapToken::kSecretLength);
   LATCHKEY_ASSIGN_OR_RETURN(
       StoredToken revoked,
-      Change(std::move(token), [&](const TokenRecord& record) {
+      Change(std::move(token), [&](const TokenRecord& record) -> NextRecord {
+        // What is over is told as it is: perhaps by us, and the answer was
+        // lost.
+        if (IsLive(record) && !selected.Matches(record)) return std::nullopt;
         return latchkey::Revoke(record, revocation, stand_in);
       }));
+  if (IsLive(revoked.record)) return revoked;
   if (revoked.record.revocation == revocation) {  // else somebody was faster
     LogEvent(LogLevel::kInfo, "token revoked",
              {{"token", revoked.record.id.text()},
@@ -259,7 +269,7 @@ absl::StatusOr<StoredToken> TokenAdministration::Revoke(
         latchkey::Revoke(token.record, revocation, SecretString()).status());
     return token;
   }
-  return CutOff(std::move(token), revocation);
+  return CutOff(std::move(token), revocation, /*selected=*/{});
 }
 
 absl::StatusOr<std::vector<StoredToken>> TokenAdministration::LiveTokens(
@@ -283,6 +293,7 @@ absl::StatusOr<std::vector<StoredToken>> TokenAdministration::LiveTokens(
 }
 
 void TokenAdministration::RevokeEach(std::vector<StoredToken> tokens,
+                                     const TokenFilter& selected,
                                      const Revocation& revocation,
                                      const std::function<bool()>& given_up,
                                      RevokedTokens& revoked) {
@@ -291,9 +302,9 @@ void TokenAdministration::RevokeEach(std::vector<StoredToken> tokens,
       revoked.more = true;
       break;
     }
-    absl::StatusOr<StoredToken> one = CutOff(token, revocation);
+    absl::StatusOr<StoredToken> one = CutOff(token, revocation, selected);
     if (one.ok()) {
-      revoked.tokens.push_back(*std::move(one));
+      if (!IsLive(one->record)) revoked.tokens.push_back(*std::move(one));
       continue;
     }
     revoked.failed.push_back({std::move(token), one.status()});
@@ -317,14 +328,13 @@ absl::StatusOr<RevokedTokens> TokenAdministration::RevokeAll(
   TokenFilter narrow = filter;
   RevokedTokens revoked;
   if (!Narrow(owner, narrow) || !NarrowToLive(narrow)) return revoked;
-  LATCHKEY_ASSIGN_OR_RETURN(
-      std::vector<StoredToken> tokens,
-      LiveTokens(std::move(narrow), given_up, &revoked.more));
+  LATCHKEY_ASSIGN_OR_RETURN(std::vector<StoredToken> tokens,
+                            LiveTokens(narrow, given_up, &revoked.more));
   if (order.validate_only) {
     revoked.tokens = std::move(tokens);
   } else {
-    RevokeEach(std::move(tokens), RevocationBy(caller, order, clock_.Now()),
-               given_up, revoked);
+    RevokeEach(std::move(tokens), narrow,
+               RevocationBy(caller, order, clock_.Now()), given_up, revoked);
   }
   return revoked;
 }

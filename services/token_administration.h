@@ -119,7 +119,9 @@ class TokenAdministration {
                                      const RevokeOrder& order);
 
   // The same for all that the caller reaches and the filter selects and that
-  // are neither spent nor revoked, up to kMaxRevoked. What cannot be revoked
+  // are neither spent nor revoked, up to kMaxRevoked. The filter is asked again
+  // when the token is written: one that has been claimed since, and was to be
+  // ISSUED, is left alone and not named. What cannot be revoked
   // is named, and keeps none of the others; what was revoked, but whose CSR
   // could not be denied, is among it, and is to be revoked by its id. But where
   // that is the cluster's fault, which would be asked as much again for each of
@@ -153,15 +155,18 @@ class TokenAdministration {
                                       std::string_view token_id);
   // Takes the token along one arrow.
   absl::StatusOr<StoredToken> Change(StoredToken token, const Arrow& arrow);
-  // Takes the token along Revoke, and then its CSR.
+  // Takes the token along Revoke, and then its CSR; leaves both alone if the
+  // token is live and, as it stands by now, not `selected`.
   absl::StatusOr<StoredToken> CutOff(StoredToken token,
-                                     const Revocation& revocation);
+                                     const Revocation& revocation,
+                                     const TokenFilter& selected);
   // Sets `observed` to what an observing rule would refuse it with, or to OK.
   absl::Status CheckExtension(const TokenRecord& record, absl::Time expire_time,
                               absl::Status& observed) const;
   absl::StatusOr<std::vector<StoredToken>> LiveTokens(
       TokenFilter filter, const std::function<bool()>& given_up, bool* more);
-  void RevokeEach(std::vector<StoredToken> tokens, const Revocation& revocation,
+  void RevokeEach(std::vector<StoredToken> tokens, const TokenFilter& selected,
+                  const Revocation& revocation,
                   const std::function<bool()>& given_up,
                   RevokedTokens& revoked);
 

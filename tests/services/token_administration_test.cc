@@ -502,6 +502,34 @@ TEST_F(TokenAdministrationTest, WhatIsSpentMeanwhileKeepsNoneOfTheOthers) {
   EXPECT_THAT(revoked->failed[0].why, ReasonIs(reason::kTokenSpent));
 }
 
+TEST_F(TokenAdministrationTest, WhatTheFilterDoesNotSelectAnyMoreIsLeftAlone) {
+  for (const char* id : {"aaaaaa", "aaaaab", "aaaaac", "aaaaad"}) {
+    Insert(RecordOf(alice_, id));
+  }
+  // While the first is written, the machines of two others go on.
+  api_.BeforeNext(Verb::kUpdate, 1, [&] {
+    Claim("aaaaab");
+    Spend("aaaaac");
+    // And the answer for the last is lost.
+    api_.FailNext(Verb::kUpdate, 3, absl::UnavailableError("gone"),
+                  FakeKubernetesClient::Effect::kDone);
+  });
+
+  const auto revoked = tokens_.RevokeAll(
+      alice_, {.states = {TokenState::kIssued}}, {.why = "x"});
+  ASSERT_THAT(revoked, IsOk());
+  std::vector<TokenId> ids;
+  for (const StoredToken& token : revoked->tokens) {
+    ids.push_back(token.record.id);
+  }
+  EXPECT_THAT(ids, UnorderedElementsAre(Id("aaaaaa"), Id("aaaaad")));
+  EXPECT_EQ(Stored("aaaaab").state, TokenState::kActive);
+  // A certificate was bought with it; whoever revokes wants to know.
+  ASSERT_THAT(revoked->failed, SizeIs(1));
+  EXPECT_EQ(revoked->failed[0].token.record.id, Id("aaaaac"));
+  EXPECT_FALSE(revoked->more);
+}
+
 TEST_F(TokenAdministrationTest, ACallerThatGivesUpGetsNoMoreRevoked) {
   for (const char* id : {"aaaaaa", "aaaaab", "aaaaac"}) {
     Insert(RecordOf(alice_, id));
