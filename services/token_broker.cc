@@ -238,7 +238,11 @@ absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(
     }
     last = inserted.status();
     if (!absl::IsAlreadyExists(last) && !OutcomeIsUnknown(last)) return last;
-    if (OutcomeIsUnknown(last)) ++tries;
+    if (OutcomeIsUnknown(last)) {
+      ++tries;
+      // It may have been written, or be on its way yet, whatever is read.
+      place.Keep();
+    }
     // Something has the id, or may have it by now: whose is it?
     const absl::StatusOr<StoredToken> found = store_.Find(record.id);
     if (found.ok() && found->record.request_key == mint.request_key) {
@@ -250,9 +254,7 @@ absl::StatusOr<IssuedToken> TokenBroker::InsertOrReplay(
       // Never written, or removed since: the same id is free to take.
       if (!OutcomeIsUnknown(last)) ++tries;
     } else {
-      // Nobody knows whether it was written.
-      if (OutcomeIsUnknown(last)) place.Keep();
-      return found.status();
+      return found.status();  // nobody knows whether it was written
     }
   }
   return last;

@@ -6,7 +6,9 @@
 
 #include <deque>
 #include <functional>
+#include <optional>
 #include <utility>
+#include <variant>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
@@ -27,6 +29,11 @@ class FlakyTokenStore final : public latchkey::TokenStore {
   void LoseNextWrite(Loses what) {
     const latchkey::MutexLock lock(mutex_);
     losses_.push_back(what);
+  }
+  // The next write fails with `error`, and is not done. Adds up likewise.
+  void RefuseNextWrite(absl::Status error) {
+    const latchkey::MutexLock lock(mutex_);
+    losses_.push_back(std::move(error));
   }
   // Runs before the next write: another broker's move.
   void BeforeNextWrite(std::function<void()> move) {
@@ -62,30 +69,31 @@ class FlakyTokenStore final : public latchkey::TokenStore {
   }
 
  private:
+  using Loss = std::variant<Loses, absl::Status>;
+
   template <typename Result, typename Body>
   Result Write(Body body) {
     std::function<void()> before;
-    bool lose = false;
-    Loses what = Loses::kRequest;
+    std::optional<Loss> loss;
     {
       const latchkey::MutexLock lock(mutex_);
       ++writes_;
       before = std::exchange(before_, nullptr);
       if (!losses_.empty()) {
-        lose = true;
-        what = losses_.front();
+        loss = std::move(losses_.front());
         losses_.pop_front();
       }
     }
     if (before) before();
-    if (!lose) return body();
-    if (what == Loses::kAnswer) body().IgnoreError();
+    if (!loss.has_value()) return body();
+    if (const auto* error = std::get_if<absl::Status>(&*loss)) return *error;
+    if (std::get<Loses>(*loss) == Loses::kAnswer) body().IgnoreError();
     return absl::UnavailableError("the connection broke");
   }
 
   latchkey::TokenStore& real_;
   mutable latchkey::Mutex mutex_;
-  std::deque<Loses> losses_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Loss> losses_ ABSL_GUARDED_BY(mutex_);
   std::function<void()> before_ ABSL_GUARDED_BY(mutex_);
   int writes_ ABSL_GUARDED_BY(mutex_) = 0;
 };

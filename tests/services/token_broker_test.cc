@@ -442,9 +442,7 @@ TEST_F(TokenBrokerTest, WhatMintsNothingTakesNoPlace) {
   only.validate_only = true;
   for (int i = 0; i < 20; ++i) {
     ASSERT_THAT(Issue(only), IsOk());
-    store_.LoseNextWrite(FlakyTokenStore::Loses::kRequest);
-    store_.LoseNextWrite(FlakyTokenStore::Loses::kRequest);
-    store_.LoseNextWrite(FlakyTokenStore::Loses::kRequest);
+    store_.RefuseNextWrite(absl::ResourceExhaustedError("429"));
     ASSERT_FALSE(Issue(For("few-1")).ok());
   }
   for (int i = 1; i <= 10; ++i) {
@@ -452,6 +450,26 @@ TEST_F(TokenBrokerTest, WhatMintsNothingTakesNoPlace) {
   }
   EXPECT_THAT(Issue(For("few-11")).status(),
               ReasonIs(reason::kQuotaOutstanding));
+}
+
+TEST_F(TokenBrokerTest, AWriteOfUnknownOutcomeKeepsItsPlace) {
+  index_.SetFresh(true);
+  const auto lose = [&] {
+    store_.LoseNextWrite(FlakyTokenStore::Loses::kRequest);
+  };
+  // All tries; or the first, and the second is refused.
+  for (int i = 0; i < 5; ++i) {
+    for (int tries = 0; tries < 3; ++tries) lose();
+    ASSERT_THAT(Issue(For("few-1")), StatusIs(absl::StatusCode::kUnavailable));
+    lose();
+    store_.RefuseNextWrite(absl::ResourceExhaustedError("429"));
+    ASSERT_THAT(Issue(For("few-1")),
+                StatusIs(absl::StatusCode::kResourceExhausted));
+  }
+  EXPECT_THAT(Issue(For("few-11")).status(),
+              ReasonIs(reason::kQuotaOutstanding));
+  clock_.Advance(RecordIndex::kMaxUnseen);
+  EXPECT_THAT(Issue(For("few-11")), IsOk());
 }
 
 }  // namespace
