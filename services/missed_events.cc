@@ -1,13 +1,17 @@
 #include "services/missed_events.h"
 
+#include <algorithm>
+#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include <fmt/format.h>
 #include <google/protobuf/message.h>
 
 #include "clients/kubernetes/envelope.h"
 #include "core/execution.h"
+#include "core/refusal.h"
 #include "core/status_macros.h"
 #include "services/watch_targets.h"
 
@@ -15,6 +19,14 @@ namespace latchkey {
 namespace {
 
 constexpr absl::Duration kPause = absl::Milliseconds(200);
+// The longest pause that an API server is granted.
+constexpr absl::Duration kLongestAsked = absl::Seconds(30);
+
+// The API server gave no answer, or has none now.
+bool Passes(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsResourceExhausted(status) || absl::IsInternal(status);
+}
 
 // What one watch said, with the versions as numbers.
 struct Frame {
@@ -33,21 +45,26 @@ class PastWatch {
         stop_(std::move(stop)),
         deadline_(ExecutionNow() + options.patience) {}
 
-  absl::StatusOr<std::vector<Frame>> Collect(uint64_t from, uint64_t to) {
+  // What came after complete_from() up to `to`.
+  absl::StatusOr<std::deque<Frame>> Collect(uint64_t from, uint64_t to) {
     at_ = from;
+    complete_from_ = from;
+    absl::Status last;
     while (at_ < to) {
       if (stop_.stop_requested()) return absl::CancelledError("stopped");
       if (ExecutionNow() > deadline_) {
-        return absl::DeadlineExceededError("the API server is behind");
+        return absl::DeadlineExceededError(
+            fmt::format("the API server is behind: {}", last.ToString()));
       }
-      LATCHKEY_RETURN_IF_ERROR(BringUpToDate());
-      absl::Status end = WatchOnce(to);
-      if (absl::IsUnavailable(end) && at_ < to) ExecutionSleep(kPause);
-      if (absl::IsUnavailable(end) || absl::IsDeadlineExceeded(end)) continue;
-      LATCHKEY_RETURN_IF_ERROR(end);
+      last = BringUpToDate();
+      if (last.ok()) last = WatchOnce(to);
+      if (last.ok()) continue;
+      if (!Passes(last)) return last;
+      if (at_ < to) PauseAfter(last);
     }
     return std::move(frames_);
   }
+  uint64_t complete_from() const { return complete_from_; }
 
  private:
   // An API server's watches come from a cache that learns of this kind's
@@ -61,14 +78,12 @@ class PastWatch {
     } else {
       list = std::make_unique<kubernetes::CertificateSigningRequestList>();
     }
-    const absl::Status listed =
-        client_.ListObjects(what_.resource,
-                            {.name_space = what_.name_space,
-                             .label_selector = "latchkey.dev/none",
-                             .field_selector = what_.field_selector,
-                             .stop = stop_},
-                            *list);
-    return absl::IsUnavailable(listed) ? absl::OkStatus() : listed;
+    return client_.ListObjects(what_.resource,
+                               {.name_space = what_.name_space,
+                                .label_selector = "latchkey.dev/none",
+                                .field_selector = what_.field_selector,
+                                .stop = stop_},
+                               *list);
   }
 
   absl::Status WatchOnce(uint64_t to) {
@@ -89,19 +104,31 @@ class PastWatch {
                                 ResourceVersionOf(event.object));
       const auto version = ParseResourceVersion(text);
       if (!version.has_value()) {
-        return absl::InternalError("a resourceVersion that is no number");
+        return absl::DataLossError("a resourceVersion that is no number");
       }
       at_ = *version;
       // What is beyond is for whoever watches now.
       if (at_ > to || event.type == WatchEventType::kBookmark) continue;
       bytes_ += event.object.size();
-      if (frames_.size() >= options_.max_events ||
-          bytes_ > options_.max_bytes) {
-        return absl::ResourceExhaustedError("too many events were missed");
-      }
       frames_.push_back({.version = at_, .event = std::move(event)});
+      // The oldest are missed by fewest of those who ask.
+      while (frames_.size() > options_.max_events ||
+             bytes_ > options_.max_bytes) {
+        complete_from_ = frames_.front().version;
+        bytes_ -= frames_.front().event.object.size();
+        frames_.pop_front();
+      }
     }
     return absl::OkStatus();
+  }
+
+  void PauseAfter(const absl::Status& error) {
+    const absl::Duration asked =
+        std::min(RetryAfterOf(error).value_or(kPause), kLongestAsked);
+    const absl::Time until = ExecutionNow() + std::max(asked, kPause);
+    while (!stop_.stop_requested() && ExecutionNow() < until) {
+      ExecutionSleep(std::min(kPause, until - ExecutionNow()));
+    }
   }
 
   const MissedEventsOptions options_;
@@ -110,7 +137,8 @@ class PastWatch {
   const std::stop_token stop_;
   const absl::Time deadline_;
   uint64_t at_ = 0;
-  std::vector<Frame> frames_;
+  uint64_t complete_from_ = 0;
+  std::deque<Frame> frames_;
   size_t bytes_ = 0;
 };
 
@@ -146,14 +174,17 @@ MissedEvents CollectMissedEvents(const MissedEventsOptions& options,
                                  const EventCut& to, const Reservations& known,
                                  const std::stop_token& stop) {
   MissedEvents missed;
-  auto records = PastWatch(options, client, WatchedRecords(), stop)
-                     .Collect(from.records, to.records);
+  missed.complete_from = from;
+  PastWatch past_records(options, client, WatchedRecords(), stop);
+  auto records = past_records.Collect(from.records, to.records);
+  missed.complete_from.records = past_records.complete_from();
   if (!records.ok()) {
     missed.status = records.status();
     return missed;
   }
-  auto csrs = PastWatch(options, client, WatchedCsrs(), stop)
-                  .Collect(from.csrs, to.csrs);
+  PastWatch past_csrs(options, client, WatchedCsrs(), stop);
+  auto csrs = past_csrs.Collect(from.csrs, to.csrs);
+  missed.complete_from.csrs = past_csrs.complete_from();
   if (!csrs.ok()) {
     missed.status = csrs.status();
     missed.failed = EventSource::kCsrs;

@@ -19,7 +19,7 @@
 namespace latchkey {
 
 struct MissedEventsOptions {
-  // More is not kept, but answered with kResourceExhausted.
+  // Of one source. Of more, the newest are kept.
   size_t max_events = 16 << 10;
   size_t max_bytes = 16 << 20;
   // Of one watch. An API server says how far a watch has come when it ends, and
@@ -33,15 +33,18 @@ struct MissedEventsOptions {
 struct MissedEvents {
   absl::Status status;
   EventSource failed = EventSource::kRecords;
-  // In order, and all that came after `from` up to `to`, if OK.
+  // `from`, or after it: what was between the two was more than is kept. Set
+  // whether or not the rest is OK.
+  EventCut complete_from;
+  // In order, and all that came after `complete_from` up to `to`, if OK.
   std::vector<VersionedEvent> events;
 };
 
 // Blocks for the API server: some seconds, as a rule. `known` is what the
 // present watches know of who holds which token.
 //
-// Statuses: kOutOfRange: forgotten. kResourceExhausted: more than the options
-// allow. kDeadlineExceeded: not told in time. kCancelled: after `stop`.
+// Statuses: kOutOfRange: forgotten. kDeadlineExceeded: not told in time; what
+// the API server answered last is in the text. kCancelled: after `stop`.
 MissedEvents CollectMissedEvents(const MissedEventsOptions& options,
                                  KubernetesClient& client, const EventCut& from,
                                  const EventCut& to, const Reservations& known,

@@ -362,14 +362,17 @@ void TokenEvents::Answer(std::vector<std::shared_ptr<Request>> requests,
   for (auto& request : requests) {
     // What is too old for the server is so for those who asked for the oldest;
     // the others may have better luck. A server that is away may remember.
+    const bool too_many = !request->from.Covers(missed.complete_from);
     const bool better_luck =
         absl::IsOutOfRange(missed.status) &&
         request->from.of(missed.failed) != from.of(missed.failed);
-    if (better_luck || absl::IsDeadlineExceeded(missed.status)) {
+    if (!too_many && (better_luck || absl::IsDeadlineExceeded(missed.status))) {
       requests_.push_back(std::move(request));
       continue;
     }
-    request->status = missed.status;
+    request->status =
+        too_many ? absl::ResourceExhaustedError("too many events were missed")
+                 : missed.status;
     request->past = past;
     request->to = to;
     request->epoch = epoch;

@@ -325,13 +325,49 @@ TEST_F(TokenEventsTest, WhoResumesWaitsForAServerThatIsAway) {
   options.missed.patience = absl::Milliseconds(50);
   const auto late = Start(options);
   ASSERT_TRUE(WaitUntil([&] { return api_.OpenWatches() == 2; }));
-  for (int i = 1; i <= 5; ++i) {
-    api_.FailNext(Verb::kWatch, i, absl::UnavailableError("down"));
+  // Its watches are up, and each look back is a list and then a watch.
+  int nth = 0;
+  for (const absl::Status& error :
+       {absl::UnavailableError("down"), absl::ResourceExhaustedError("429"),
+        absl::InternalError("500"), absl::DeadlineExceededError("hangs")}) {
+    api_.FailNext(Verb::kList, 2 * ++nth, error);
+    api_.FailNext(Verb::kWatch, nth, error);
   }
   Tail resumed(late->events, begin);
   ASSERT_TRUE(resumed.ReadsAtLeast(kThreeLives));
   EXPECT_EQ(resumed.lives(), ThreeLives());
   EXPECT_THAT(resumed.gaps(), IsEmpty());
+}
+
+TEST_F(TokenEventsTest, WhoMissedTooMuchCostsNobodyElseHisResume) {
+  const auto first = Start();
+  Tail whole(first->events, std::nullopt);
+  ASSERT_TRUE(whole.Starts());
+  const EventCut begin = whole.cut();
+  IssueDirect("aaaaaa");
+  for (int i = 1; i <= 20; ++i) Extend("aaaaaa", 4000 + i);
+  ASSERT_TRUE(whole.ReadsAtLeast(21));
+  const EventCut recent = whole.cut();
+  for (int i = 21; i <= 23; ++i) Extend("aaaaaa", 4000 + i);
+  ASSERT_TRUE(whole.ReadsAtLeast(24));
+  TokenEvents::Options options = Defaults();
+  options.missed.max_events = 4;
+  const auto late = Start(options);
+
+  // The first look is held up until the next has to be for both.
+  std::atomic<bool> both_ask = false;
+  api_.BeforeNext(Verb::kList, 1, [&] {
+    EXPECT_TRUE(WaitUntil([&] { return both_ask.load(); }));
+  });
+  Tail alone(late->events, recent);
+  Tail old(late->events, begin);
+  Tail young(late->events, recent);
+  both_ask = true;
+  ASSERT_TRUE(old.HasGap());
+  EXPECT_THAT(old.gaps(), ElementsAre(::testing::HasSubstr("too much")));
+  ASSERT_TRUE(young.ReadsAtLeast(3));
+  EXPECT_THAT(young.gaps(), IsEmpty());
+  EXPECT_THAT(young.lives().at("aaaaaa"), SizeIs(3));
 }
 
 TEST_F(TokenEventsTest, ASlowReaderIsToldOfItsGapAndHoldsUpNobody) {
