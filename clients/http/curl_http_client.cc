@@ -199,7 +199,9 @@ absl::StatusOr<std::unique_ptr<HttpStream>> CurlHttpClient::OpenStream(
   // From here on the stream's destructor ends the exchange.
   auto stream = std::make_unique<CurlStream>(state_->loop, exchange);
   state_->loop->Begin(exchange);
-  const std::stop_callback on_stop(request.stop, [&] { stream->Cancel(); });
+  // It may be called until the end of this function, when `stream` is empty.
+  const std::stop_callback on_stop(
+      request.stop, [opening = stream.get()] { opening->Cancel(); });
   LATCHKEY_RETURN_IF_ERROR(exchange->AwaitHead(request.timeout));
   return stream;
 }

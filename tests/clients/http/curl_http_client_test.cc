@@ -235,6 +235,40 @@ TEST_F(CurlHttpClientTest, StoppingEndsTheWait) {
               StatusIs(absl::StatusCode::kCancelled));
 }
 
+TEST_F(CurlHttpClientTest, AStopMayMeetTheOpeningOfAStream) {
+  int opened = 0;
+  int stopped = 0;
+  absl::Duration after = absl::Microseconds(200);
+  for (int i = 0; i < 2000; ++i) {
+    std::stop_source stop;
+    HttpRequest request = Get("/ok");
+    request.stop = stop.get_token();
+    std::atomic<bool> begun = false;
+    const std::jthread stopper([&] {
+      begun.wait(false);
+      const absl::Time then = absl::Now() + after;
+      while (absl::Now() < then) {
+      }
+      stop.request_stop();
+    });
+    begun = true;
+    begun.notify_one();
+    const auto stream = client().OpenStream(request);
+    // The next stop aims at the moment when this opening ended.
+    if (stream.ok()) {
+      ++opened;
+      after *= 0.98;
+      (void)(*stream)->Read(absl::Seconds(20));
+    } else {
+      EXPECT_THAT(stream, StatusIs(absl::StatusCode::kCancelled));
+      ++stopped;
+      after *= 1.02;
+    }
+  }
+  EXPECT_GT(opened, 0);
+  EXPECT_GT(stopped, 0);
+}
+
 TEST_F(CurlHttpClientTest, NobodyThereMeansThatNothingWasSent) {
   CurlHttpClientOptions options = Options();
   options.base_url = "https://127.0.0.1:1";
