@@ -1,8 +1,10 @@
 #!/bin/sh
 # Usage: hardening_test.sh BINDIR|release CXX plain|fortified
 #
-# Reads the programs in BINDIR, or in $LATCHKEY_RELEASE_DIR, and checks that they were built as
-# cmake/Hardening.cmake says; "fortified" builds are those with an optimiser.
+# Reads the programs in BINDIR, or in $LATCHKEY_RELEASE_DIR, and beside it
+# compile_commands.json, and checks that they were built as cmake/Hardening.cmake
+# says; "fortified" builds are those with an optimiser. The flags are looked for in the
+# command of each file, and their traces, where they leave any, in the programs.
 # First it builds small programs with CXX, each without one of the properties, and
 # sees that the check refuses each of them: a check that cannot fail shows nothing.
 set -u
@@ -33,10 +35,39 @@ faults() {
   ! has "$dynamic" 'TEXTREL' || echo "relocations in the code"
   ! has "$dynamic" 'RPATH|RUNPATH' || echo "a search path for libraries"
   has "$symbols" ' __stack_chk_fail' || echo "no stack protector"
+  has "$symbols" ' _ZSt21__glibcxx_assert_fail' || echo "no assertions of the library"
   if [ "$2" = fortified ]; then
     has "$symbols" ' __[a-z]+_chk@' || echo "no fortified calls"
   fi
   if has "$headers" 'X86-64'; then unmarked_targets "$1"; fi
+}
+
+# missing_flags COMMANDS plain|fortified: files that are compiled without one of the
+# flags, a line each. A flag that comes later can take one back.
+missing_flags() {
+  awk -v fortified="$2" '
+    !/^ *"command":/ { next }
+    {
+      commands++
+      split($0, words, / -o /)
+      sub(/ .*/, "", words[2])
+      name = words[2]
+      level = ""
+      split("", there)
+      for (i = split($0, flags, / /); i > 0; i--) {
+        there[flags[i]] = 1
+        if (level == "" && flags[i] ~ /^-[DU]_FORTIFY_SOURCE/) level = flags[i]
+      }
+      if (!there["-fstack-protector-strong"] || there["-fno-stack-protector"])
+        print name ": no -fstack-protector-strong"
+      if (!there["-fstack-clash-protection"] || there["-fno-stack-clash-protection"])
+        print name ": no -fstack-clash-protection"
+      if (!there["-D_GLIBCXX_ASSERTIONS"] || there["-U_GLIBCXX_ASSERTIONS"])
+        print name ": no _GLIBCXX_ASSERTIONS"
+      if (fortified == "fortified" && level != "-D_FORTIFY_SOURCE=3")
+        print name ": no _FORTIFY_SOURCE=3"
+    }
+    END { if (!commands) print "no compile commands" }' "$1"
 }
 
 # Control-flow enforcement: of our global functions each begins with endbr64.
@@ -59,14 +90,16 @@ unmarked_targets() {
 cat >"$tmp/small.cc" <<'END'
 #include <cstdio>
 #include <cstring>
+#include <vector>
 int main(int count, char** arguments) {
   char copy[64];
+  if (std::vector<int>(1)[count]) return 1;
   std::strcpy(copy, arguments[count - 1]);
   return std::puts(copy);
 }
 END
 status=0
-hardened='-O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fPIE -pie -fstack-protector-strong
+hardened='-O2 -D_GLIBCXX_ASSERTIONS -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fPIE -pie -fstack-protector-strong
   -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack'
 case $("$cxx" -dumpmachine) in
   x86_64-*) x86=1 hardened="$hardened -fcf-protection=full" ;;
@@ -93,12 +126,49 @@ expect 'relocations are not bound at the start' -Wl,-z,lazy
 expect 'an executable stack' -Wl,-z,execstack
 expect 'no stack protector' -fno-stack-protector
 expect 'no fortified calls' -U_FORTIFY_SOURCE
+expect 'no assertions of the library' -U_GLIBCXX_ASSERTIONS
 expect 'a search path for libraries' -Wl,-rpath,/nowhere
 [ -z "$x86" ] || expect '1 functions without endbr64' -fcf-protection=none
 
+# expect_flags COMPLAINT FLAG...: the same of a file's command.
+expect_flags() {
+  complaint=$1
+  shift
+  printf '  "command": "c++ %s -o x.o -c x.cc",\n' "$*" >"$tmp/commands"
+  found=$(missing_flags "$tmp/commands" fortified)
+  if [ "$found" != "$complaint" ]; then
+    echo "compiled with '$*': expected '$complaint', the check says '$found'"
+    status=1
+  fi
+}
+protector=-fstack-protector-strong
+clash=-fstack-clash-protection
+asserting=-D_GLIBCXX_ASSERTIONS
+fortify='-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3'
+expect_flags '' $protector $clash $asserting "$fortify"
+expect_flags 'x.o: no -fstack-protector-strong' $clash $asserting "$fortify"
+expect_flags 'x.o: no -fstack-clash-protection' $protector $asserting "$fortify"
+expect_flags 'x.o: no -fstack-clash-protection' \
+  $protector $clash $asserting "$fortify" -fno-stack-clash-protection
+expect_flags 'x.o: no _GLIBCXX_ASSERTIONS' $protector $clash "$fortify"
+expect_flags 'x.o: no _FORTIFY_SOURCE=3' $protector $clash $asserting
+expect_flags 'x.o: no _FORTIFY_SOURCE=3' \
+  $protector $clash $asserting "$fortify" -U_FORTIFY_SOURCE
+: >"$tmp/commands"
+[ "$(missing_flags "$tmp/commands" plain)" = 'no compile commands' ] ||
+  { echo "no command at all passes"; status=1; }
+
+# --- the files
+found=$(missing_flags "$bin/../compile_commands.json" "$fortified")
+if [ -n "$found" ]; then
+  printf '%s\n' "$found" | head -n 20
+  status=1
+fi
+
 # --- the programs
 for program in latchkeyd latchkeyctl latchkey-join; do
-  # Of calls that are fortified at run time the other two may have none.
+  # Of calls that are fortified at run time the other two may have none: of them
+  # only the flag is known.
   wanted=plain
   if [ "$program" = latchkeyd ]; then wanted=$fortified; fi
   found=$(faults "$bin/$program" "$wanted")
