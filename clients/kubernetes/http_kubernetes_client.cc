@@ -108,7 +108,13 @@ absl::StatusOr<std::string> HttpKubernetesClient::Exchange(
     if (response->status == 401 && !renewed && access_->Renew(*session)) {
       continue;
     }
-    LATCHKEY_RETURN_IF_ERROR(StatusOfResponse(*response, what));
+    absl::Status status = StatusOfResponse(*response, what);
+    // What cannot be created is no object that is not there; and an API server
+    // answers so itself, without a Status, for a kind that it does not know.
+    if (request.method != "POST") {
+      status = BelieveNotFoundOnlyWithStatus(std::move(status));
+    }
+    LATCHKEY_RETURN_IF_ERROR(status);
     return std::move(response->body);
   }
 }
@@ -231,7 +237,8 @@ absl::StatusOr<std::unique_ptr<WatchStream>> HttpKubernetesClient::WatchObjects(
       continue;
     }
     response.body = ReadErrorBody(**stream);
-    absl::Status status = StatusOfResponse(response, what);
+    absl::Status status =
+        BelieveNotFoundOnlyWithStatus(StatusOfResponse(response, what));
     if (status.ok()) status = absl::InternalError("not a watch");
     return status;
   }

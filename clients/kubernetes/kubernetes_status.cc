@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include <absl/strings/cord.h>
 #include <fmt/format.h>
 
 #include "clients/http/http_status.h"
@@ -15,6 +16,7 @@ namespace latchkey {
 namespace {
 
 constexpr size_t kMaxMessage = 512;
+constexpr absl::string_view kNoStatusUrl = "latchkey.dev/no-kubernetes-status";
 
 struct ReasonCode {
   std::string_view reason;
@@ -113,10 +115,26 @@ absl::Status StatusOfResponse(const HttpResponse& response,
   if (const auto error = DecodeStatus(response.body)) {
     return WithDelay(StatusOfKubernetes(*error, what), delay);
   }
-  return WithDelay(
-      absl::Status(code, fmt::format("{}: the server answered HTTP {}", what,
-                                     response.status)),
-      delay);
+  absl::Status status(code, fmt::format("{}: the server answered HTTP {}", what,
+                                        response.status));
+  status.SetPayload(kNoStatusUrl, absl::Cord("1"));
+  return WithDelay(std::move(status), delay);
+}
+
+bool IsWithoutKubernetesStatus(const absl::Status& error) {
+  return error.GetPayload(kNoStatusUrl).has_value();
+}
+
+absl::Status BelieveNotFoundOnlyWithStatus(absl::Status error) {
+  if (!absl::IsNotFound(error) || !IsWithoutKubernetesStatus(error)) {
+    return error;
+  }
+  absl::Status unavailable = absl::UnavailableError(
+      fmt::format("{}, and not in an API server's words; is there a proxy "
+                  "before it?",
+                  std::string(error.message())));
+  unavailable.SetPayload(kNoStatusUrl, absl::Cord("1"));
+  return unavailable;
 }
 
 }  // namespace latchkey

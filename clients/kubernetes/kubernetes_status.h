@@ -23,6 +23,15 @@ absl::Status StatusOfKubernetes(const kubernetes::Status& error,
 absl::Status StatusOfResponse(const HttpResponse& response,
                               std::string_view what);
 
+// Whether an error of StatusOfResponse() came without a metav1.Status. Then the
+// API server may never have seen the request: a proxy before it answers so too,
+// while there is none behind it.
+bool IsWithoutKubernetesStatus(const absl::Status& error);
+
+// The same error; but a 404 of that kind, which does not tell that there is no
+// such object, is kUnavailable.
+absl::Status BelieveNotFoundOnlyWithStatus(absl::Status error);
+
 }  // namespace latchkey
 
 #endif  // LATCHKEY_CLIENTS_KUBERNETES_KUBERNETES_STATUS_H_

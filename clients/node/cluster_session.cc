@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "clients/kubernetes/kubernetes_status.h"
 #include "core/refusal.h"
 
 namespace latchkey {
@@ -48,7 +49,10 @@ absl::StatusOr<absl::Duration> ClusterSession::Failed(
     return absl::PermissionDeniedError(fmt::format(
         "{} {}: {}", api_server(), what, std::string(error.message())));
   };
-  switch (error.code()) {
+  // What no API server has said is no verdict, but overload it refuses so too.
+  const bool is_anybodys =
+      IsWithoutKubernetesStatus(error) && !absl::IsResourceExhausted(error);
+  switch (is_anybodys ? absl::StatusCode::kUnavailable : error.code()) {
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kPermissionDenied: {
       if (!turned_away_since_) turned_away_since_ = pace_.Elapsed();

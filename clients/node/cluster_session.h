@@ -58,6 +58,8 @@ class ClusterSession {
   // than it begins to answer. A machine may stand still, and a request or an
   // answer be on its way for long: what counts is the time for certain between
   // two refusals, from the first one's answer to the last one's question.
+  // An error that came without a metav1.Status is no refusal, but as if nobody
+  // had answered: a proxy may have said it.
   absl::StatusOr<absl::Duration> Failed(const absl::Status& error);
 
   static constexpr absl::Duration kPatience = absl::Seconds(15);

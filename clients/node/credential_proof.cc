@@ -5,20 +5,29 @@
 
 #include <fmt/format.h>
 
+#include "clients/kubernetes/kubernetes_status.h"
 #include "clients/node/node_certificate.h"
+#include "core/refusal.h"
 
 namespace latchkey {
 
 absl::Status ProveCredential(KubernetesClient& client,
                              std::string_view node_name) {
   const auto answer = client.Create(kubernetes::SelfSubjectReview());
+  if (absl::IsNotFound(answer.status())) {
+    return absl::UnimplementedError("the API server is older than 1.28");
+  }
+  // Perhaps a proxy's words.
+  if (IsWithoutKubernetesStatus(answer.status())) {
+    const absl::Status unanswered =
+        absl::UnavailableError(std::string(answer.status().message()));
+    const auto delay = RetryAfterOf(answer.status());
+    return delay ? WithRetryAfter(unanswered, *delay) : unanswered;
+  }
   if (absl::IsUnauthenticated(answer.status())) {
     return absl::PermissionDeniedError(
         "the API server does not accept the certificate; does its "
         "--client-ca-file have the authority of the cluster's signer?");
-  }
-  if (absl::IsNotFound(answer.status())) {
-    return absl::UnimplementedError("the API server is older than 1.28");
   }
   if (absl::IsPermissionDenied(answer.status())) {
     return absl::AbortedError(std::string(answer.status().message()));

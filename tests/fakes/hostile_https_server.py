@@ -86,7 +86,9 @@ def serve_request(connection, method, path, headers, body):
     elif name == "flooded":
         answer(connection, body=str(flooded).encode())
     elif name == "status":
-        answer(connection, status=int(argument), body=b"because")
+        # Whatever comes after it: it may be the path of a base URL.
+        code = int(argument.partition("/")[0])
+        answer(connection, status=code, body=b"because")
     elif name == "redirect":
         answer(connection, status=302, headers=["Location: /ok"])
     elif name == "cookie":
