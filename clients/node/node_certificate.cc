@@ -39,9 +39,9 @@ absl::Status CheckNodeCertificate(const Certificate& certificate,
     return unfit("the certificate is not for client authentication");
   }
   if (certificate.not_before > now + kSkew) {
-    return absl::OutOfRangeError(fmt::format(
+    return absl::UnavailableError(fmt::format(
         "the certificate is not valid before {}, and this machine's clock says "
-        "{}",
+        "{}: it seems to be behind; set it, and run this again",
         FormatRfc3339(certificate.not_before), FormatRfc3339(now)));
   }
   if (certificate.not_after <= now) {

@@ -20,10 +20,10 @@ std::string NodeUserName(std::string_view node_name);
 
 // kFailedPrecondition, saying what does not fit, unless `certificate` is of the
 // key with `key_digest`, names the Node `node_name` and the group of nodes and
-// nothing else, and may authenticate clients. kOutOfRange if it does, but is
-// not valid at `now`. It may begin up to five minutes later than that: as much
-// as clocks within a cluster are allowed to differ. Who issued it is not
-// checked.
+// nothing else, and may authenticate clients. If it does: kOutOfRange when it
+// has expired at `now`, and kUnavailable when it is not valid yet. It may begin
+// up to five minutes later than `now`: as much as clocks within a cluster are
+// allowed to differ. Who issued it is not checked.
 absl::Status CheckNodeCertificate(const Certificate& certificate,
                                   std::string_view key_digest,
                                   std::string_view node_name, absl::Time now);

@@ -126,8 +126,10 @@ std::string NodeFiles::InCertDir(std::string_view name) const {
 absl::StatusOr<Certificate> NodeFiles::CheckCredentialFile(
     const std::string& path, std::string_view node_name, absl::Time now) const {
   const auto unfit = [&path](const absl::Status& why) {
-    return absl::NotFoundError(
-        fmt::format("{}: {}", path, std::string(why.message())));
+    const std::string what =
+        fmt::format("{}: {}", path, std::string(why.message()));
+    return absl::IsUnavailable(why) ? absl::UnavailableError(what)
+                                    : absl::NotFoundError(what);
   };
   auto content = ReadFileBounded(path, kMaxCredentialBytes);
   if (!content.ok()) {
@@ -172,7 +174,7 @@ absl::Status NodeFiles::CheckKubeconfig() const {
 absl::StatusOr<Certificate> NodeFiles::FindCredential(
     std::string_view node_name, absl::Time now) const {
   auto certificate = CheckCredentialFile(InCertDir(kCurrent), node_name, now);
-  if (!certificate.ok()) return certificate;
+  if (absl::IsNotFound(certificate.status())) return certificate;
   LATCHKEY_RETURN_IF_ERROR(CheckKubeconfig());
   return certificate;
 }
@@ -206,6 +208,7 @@ absl::StatusOr<Certificate> NodeFiles::Recover(std::string_view node_name,
   if (dir == nullptr) return absl::NotFoundError("no folder of certificates");
   std::optional<Certificate> newest;
   std::string newest_path;
+  absl::Status none = absl::NotFoundError("no credential to recover");
   while (const dirent* entry = readdir(dir.get())) {
     const std::string_view name = entry->d_name;
     if (name.substr(0, kFilePrefix.size()) != kFilePrefix || name == kCurrent) {
@@ -213,12 +216,13 @@ absl::StatusOr<Certificate> NodeFiles::Recover(std::string_view node_name,
     }
     const std::string path = InCertDir(name);
     auto certificate = CheckCredentialFile(path, node_name, now);
+    if (absl::IsUnavailable(certificate.status())) none = certificate.status();
     if (!certificate.ok()) continue;
     if (newest && newest->not_before >= certificate->not_before) continue;
     newest = *std::move(certificate);
     newest_path = path;
   }
-  if (!newest) return absl::NotFoundError("no credential to recover");
+  if (!newest) return none;
   LATCHKEY_RETURN_IF_ERROR(MakeCurrent(newest_path));
   return *std::move(newest);
 }

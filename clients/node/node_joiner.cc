@@ -156,12 +156,15 @@ absl::StatusOr<JoinResult> NodeJoiner::Attempt::Run() {
   if (found.ok()) {
     return JoinResult{JoinResult::Kind::kAlreadyJoined, *std::move(found)};
   }
+  // It has joined, and its clock is behind: a new key would not fit the ticket.
+  if (absl::IsUnavailable(found.status())) return found.status();
   LATCHKEY_ASSIGN_OR_RETURN(const std::shared_ptr<void> lock, Lock());
   LATCHKEY_RETURN_IF_ERROR(with_.files.Prepare());
   found = with_.files.FindCredential(plan_.node_name, with_.clock.Now());
-  if (!found.ok()) {
+  if (!found.ok() && !absl::IsUnavailable(found.status())) {
     found = with_.files.Recover(plan_.node_name, with_.clock.Now());
   }
+  if (absl::IsUnavailable(found.status())) return found.status();
   if (found.ok()) {
     return JoinResult{JoinResult::Kind::kAlreadyJoined, *std::move(found)};
   }
@@ -447,7 +450,7 @@ absl::StatusOr<Certificate> NodeJoiner::Attempt::CheckCertificate(
   const absl::Status fits = CheckNodeCertificate(
       certificate, key.public_key_digest(), plan_.node_name, with_.clock.Now());
   // A clock may yet be set right.
-  if (absl::IsOutOfRange(fits)) {
+  if (absl::IsOutOfRange(fits) || absl::IsUnavailable(fits)) {
     return absl::UnavailableError(std::string(fits.message()));
   }
   if (!fits.ok()) {

@@ -121,6 +121,24 @@ TEST_F(NodeFilesTest, TheKubeconfigIsTheKubeletsOwn) {
   EXPECT_THAT((*document)->Finish(), IsOk());
 }
 
+TEST_F(NodeFilesTest, ACredentialThatIsNotValidYetIsNotTakenForNone) {
+  ASSERT_THAT(files_.Prepare(), IsOk());
+  ASSERT_THAT(files_.Install(NewCredential(), clock_.Now()), IsOk());
+  clock_.Advance(-absl::Hours(1));
+  EXPECT_THAT(Found(),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       AllOf(StartsWith(current_), HasSubstr("set it"))));
+  std::filesystem::remove(current_);
+  EXPECT_THAT(files_.Recover("node-1", clock_.Now()),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("set it")));
+  EXPECT_FALSE(std::filesystem::exists(current_));
+  // Nothing leads to it.
+  std::filesystem::remove(dir_.File("etc/kubelet.conf"));
+  EXPECT_THAT(Found(), StatusIs(absl::StatusCode::kNotFound));
+  clock_.Advance(absl::Hours(1000));
+  EXPECT_THAT(Found(), StatusIs(absl::StatusCode::kNotFound));
+}
+
 TEST_F(NodeFilesTest, OddPathsStayOneYamlString) {
   NodeFiles files({.cert_dir = dir_.File("it's: #1 {"),
                    .kubeconfig = dir_.File("k"),

@@ -806,6 +806,36 @@ TEST_F(NodeJoinerTest, ASlowClockOnTheMachineIsForgiven) {
   EXPECT_THAT(Join(), Joined());
 }
 
+// As after a reboot, before the time is set.
+TEST_F(NodeJoinerTest, AMachineThatHasJoinedIsNotJoinedAnewByASlowClock) {
+  ASSERT_THAT(Join(), Joined());
+  broker_.claims.clear();
+  clock_.Advance(-absl::Hours(1000));
+
+  EXPECT_THAT(Join(), StatusIs(absl::StatusCode::kUnavailable,
+                               AllOf(HasSubstr(Current()), HasSubstr("clock"),
+                                     HasSubstr("set it"))));
+
+  EXPECT_FALSE(std::filesystem::exists(KeyFile()));
+  EXPECT_THAT(broker_.claims, IsEmpty());
+  clock_.Advance(absl::Hours(1000));
+  EXPECT_THAT(Join(), AlreadyJoined());
+}
+
+TEST_F(NodeJoinerTest, ASlowClockAfterAKillAtTheEndMakesNoNewKey) {
+  JoinAndDieAt("node_files.key_removed");
+  broker_.claims.clear();
+  clock_.Advance(-absl::Hours(1000));
+
+  EXPECT_THAT(Join(),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("clock")));
+
+  EXPECT_FALSE(std::filesystem::exists(KeyFile()));
+  EXPECT_THAT(broker_.claims, IsEmpty());
+  clock_.Advance(absl::Hours(1000));
+  EXPECT_THAT(Join(), AlreadyJoined());
+}
+
 TEST_F(NodeJoinerTest, OneRunAtATime) {
   NodeFiles files(paths_);
   {
