@@ -91,6 +91,19 @@ class NodeJoinerTest : public ::testing::Test {
     EXPECT_THROW((void)Join(), Killed) << point << " was not reached";
   }
 
+  // Every request is refused so.
+  void ExpectAVerdictAfterAWhile(const absl::Status& refusal,
+                                 const std::string& text) {
+    for (int i = 1; i <= 100; ++i) {
+      cluster_.server().FailNext(Verb::kCreate, i, refusal);
+    }
+    const absl::Time start = clock_.Now();
+    EXPECT_THAT(Join(),
+                StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr(text)));
+    EXPECT_GE(clock_.Now() - start, absl::Seconds(15));
+    EXPECT_LE(clock_.Now() - start, absl::Seconds(40));
+  }
+
   static BootstrapGrant GrantOf(std::string_view token, std::string ca_pem) {
     return {.token = *BootstrapToken::Parse(token),
             .api_servers = {kFirstServer},
@@ -633,16 +646,13 @@ TEST_F(NodeJoinerTest, AFreshTokenIsTurnedAwayForAWhile) {
 }
 
 TEST_F(NodeJoinerTest, AfterAWhileTheTokenIsNoGood) {
-  for (int i = 1; i <= 100; ++i) {
-    cluster_.server().FailNext(Verb::kCreate, i,
-                               absl::UnauthenticatedError("who"));
-  }
-  const absl::Time start = clock_.Now();
-  EXPECT_THAT(Join(), StatusIs(absl::StatusCode::kPermissionDenied,
-                               HasSubstr("does not accept the bootstrap "
-                                         "token")));
-  EXPECT_GE(clock_.Now() - start, absl::Seconds(15));
-  EXPECT_LE(clock_.Now() - start, absl::Seconds(40));
+  ExpectAVerdictAfterAWhile(absl::UnauthenticatedError("who"),
+                            "does not accept the bootstrap token");
+}
+
+TEST_F(NodeJoinerTest, AfterAWhileTheTokenIsOfNoUse) {
+  ExpectAVerdictAfterAWhile(absl::PermissionDeniedError("no"),
+                            "does not let the bootstrap token do this");
 }
 
 TEST_F(NodeJoinerTest, ARefusalThatWasOnItsWayForLongIsNoLongRefusal) {
