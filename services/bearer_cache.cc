@@ -5,6 +5,7 @@
 
 #include <absl/status/status.h>
 
+#include "core/execution.h"
 #include "core/reasons.h"
 #include "core/refusal.h"
 #include "crypto/digest.h"
@@ -29,14 +30,17 @@ std::optional<absl::StatusOr<TimedIdentity>> BearerCache::Known(
 
 std::optional<BearerCache::Answer> BearerCache::Find(
     const std::string& digest) {
-  const absl::Time now = clock_.Now();
   for (const Entries* entries : {&good_, &refused_}) {
     const auto it = entries->find(digest);
-    if (it != entries->end() && now < it->second.until) {
+    if (it != entries->end() && IsFresh(it->second)) {
       return it->second.answer;
     }
   }
   return std::nullopt;
+}
+
+bool BearerCache::IsFresh(const Entry& entry) const {
+  return clock_.Now() < entry.until && ExecutionNow() < entry.at_most;
 }
 
 absl::StatusOr<TimedIdentity> BearerCache::IdentityOf(
@@ -70,17 +74,17 @@ absl::StatusOr<TimedIdentity> BearerCache::IdentityOf(
 void BearerCache::Remember(const std::string& digest, const Answer& answer) {
   if (!answer.ok() && !IsRefusal(answer.status())) return;
   Entries& entries = answer.ok() ? good_ : refused_;
-  const absl::Time now = clock_.Now();
   if (entries.size() >= kMaxKnown) {
-    std::erase_if(entries, [now](const auto& entry) {
-      return entry.second.until <= now;
-    });
+    std::erase_if(entries,
+                  [this](const auto& entry) { return !IsFresh(entry.second); });
   }
   if (entries.size() >= kMaxKnown) entries.clear();
-  entries.insert_or_assign(
-      digest,
-      Entry{.answer = answer,
-            .until = answer.ok() ? answer->expires : now + kRefusedFor});
+  const absl::Duration longest = answer.ok() ? kGoodFor : kRefusedFor;
+  const absl::Time end = clock_.Now() + longest;
+  entries.insert_or_assign(digest,
+                           Entry{.answer = answer,
+                                 .until = answer.ok() ? answer->expires : end,
+                                 .at_most = ExecutionNow() + longest});
 }
 
 }  // namespace latchkey

@@ -51,7 +51,8 @@ class BearerCache {
   using Answer = absl::StatusOr<TimedIdentity>;
   struct Entry {
     Answer answer;
-    absl::Time until;
+    absl::Time until;    // by the clock
+    absl::Time at_most;  // by ExecutionNow(): the clock may be set back
   };
   using Entries = std::map<std::string, Entry>;
   // What the callers that wait are told in the end.
@@ -59,6 +60,7 @@ class BearerCache {
     std::optional<Answer> answer;
   };
 
+  bool IsFresh(const Entry& entry) const;
   std::optional<Answer> Find(const std::string& digest)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Remember(const std::string& digest, const Answer& answer)

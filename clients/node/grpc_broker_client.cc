@@ -12,6 +12,7 @@
 
 #include "clients/broker/broker_channel.h"
 #include "clients/broker/grpc_error.h"
+#include "core/execution.h"
 #include "core/mutex.h"
 #include "core/status_macros.h"
 #include "latchkey/v1/node_bootstrap.grpc.pb.h"
@@ -81,11 +82,13 @@ absl::StatusOr<BootstrapGrant> GrpcBrokerClient::Claim(const NodeClaim& claim,
   request.set_ticket(std::string(claim.ticket.text().Reveal()));
   request.set_node_name(claim.node_name);
   request.set_certificate_signing_request(claim.csr_pem);
-  const absl::Time end = absl::Now() + timeout;
+  const absl::Time end = ExecutionNow() + timeout;
   const std::shared_ptr<grpc::Channel> channel = state_->Channel();
   AwaitConnection(*channel, std::min(timeout / 2, kConnectPatience));
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(end));
+  // By the clock only here: it may have been set during the wait.
+  context.set_deadline(
+      absl::ToChronoTime(absl::Now() + (end - ExecutionNow())));
   v1::ClaimTokenResponse response;
   const grpc::Status status = v1::NodeBootstrap::NewStub(channel)->ClaimToken(
       &context, request, &response);

@@ -10,6 +10,7 @@
 #include "core/reasons.h"
 #include "core/refusal.h"
 #include "tests/testing/fake_clock.h"
+#include "tests/testing/fake_execution.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/wait_until.h"
 
@@ -17,6 +18,7 @@ namespace latchkey {
 namespace {
 
 using latchkey_testing::FakeClock;
+using latchkey_testing::FakeExecution;
 using latchkey_testing::IsOk;
 using latchkey_testing::ReasonIs;
 using latchkey_testing::StatusIs;
@@ -85,6 +87,21 @@ TEST_F(BearerCacheTest, ARefusedTokenIsRefusedForFiveSeconds) {
   EXPECT_THAT(Ask("t", Good("a")), ReasonIs(reason::kUnauthenticated));
   clock_.Advance(absl::Seconds(1));
   EXPECT_THAT(Ask("t", Good("a")), IsOk());
+}
+
+TEST_F(BearerCacheTest, AClockThatIsSetBackMakesNothingGoodForLonger) {
+  FakeExecution time;
+  EXPECT_THAT(Ask("good", Good("a")), IsOk());
+  EXPECT_THAT(Ask("bad", Refused()), ReasonIs(reason::kUnauthenticated));
+  clock_.Advance(-absl::Hours(1));
+  time.Advance(absl::Seconds(4));
+  EXPECT_NE(cache_.Known("bad"), std::nullopt);
+  time.Advance(absl::Seconds(1));
+  EXPECT_EQ(cache_.Known("bad"), std::nullopt);
+  time.Advance(absl::Seconds(54));
+  EXPECT_NE(cache_.Known("good"), std::nullopt);
+  time.Advance(absl::Seconds(1));
+  EXPECT_EQ(cache_.Known("good"), std::nullopt);
 }
 
 TEST_F(BearerCacheTest, WhatIsNoVerdictIsForgotten) {
