@@ -8,6 +8,7 @@
 #include <absl/status/status.h>
 
 #include "clients/log/event_log.h"
+#include "core/execution.h"
 #include "core/refusal.h"
 #include "core/text_time.h"
 #include "crypto/certificate.h"
@@ -71,6 +72,13 @@ void TokenUpkeep::NoteDeleted(const CertificateSigningRequest& csr) {
 }
 
 WorkResult TokenUpkeep::Tend(const TokenId& id) {
+  const WorkResult result = TendRecord(id);
+  // The record is gone, or another's, whoever saw to it.
+  if (result.kind == WorkResult::Kind::kDone) ForgetIssue(id);
+  return result;
+}
+
+WorkResult TokenUpkeep::TendRecord(const TokenId& id) {
   const absl::StatusOr<StoredToken> token = store_.Find(id);
   if (!token.ok()) return AfterError(id, token.status());
   const TokenRecord& record = token->record;
@@ -177,21 +185,24 @@ WorkResult TokenUpkeep::SpendOn(const StoredToken& token,
 
 bool TokenUpkeep::WasFetched(const TokenRecord& record,
                              absl::Time* look_again) {
-  const absl::Time now = clock_.Now();
-  absl::Time grace_end;
+  // A clock that is set forward spends no token before its machine is there.
+  const absl::Time now = ExecutionNow();
+  absl::Duration left;
   {
     const MutexLock lock(mutex_);
-    grace_end = issued_since_.try_emplace(record.reservation->csr_uid, now)
-                    .first->second +
-                options_.fetch_grace;
+    Issue& issue = issues_[record.id.text()];
+    if (issue.csr_uid != record.reservation->csr_uid) {
+      issue = {.csr_uid = record.reservation->csr_uid, .seen = now};
+    }
+    left = issue.seen + options_.fetch_grace - now;
   }
-  if (now >= grace_end) return true;
+  if (left <= absl::ZeroDuration()) return true;
   // With replacement the Node may be that of the machine before.
   if (!record.scope.allow_node_replacement &&
       client_.Get<kubernetes::Node>({"", record.scope.node_name}).ok()) {
     return true;
   }
-  *look_again = std::min(grace_end, now + options_.node_poll);
+  *look_again = clock_.Now() + std::min(left, options_.node_poll);
   return false;
 }
 
@@ -201,10 +212,15 @@ bool TokenUpkeep::DiedUnsigned(const std::string& csr_uid) {
 }
 
 void TokenUpkeep::Forget(const TokenRecord& record) {
+  ForgetIssue(record.id);
   if (!record.reservation.has_value()) return;
   const MutexLock lock(mutex_);
   died_unsigned_.erase(record.reservation->csr_uid);
-  issued_since_.erase(record.reservation->csr_uid);
+}
+
+void TokenUpkeep::ForgetIssue(const TokenId& id) {
+  const MutexLock lock(mutex_);
+  issues_.erase(id.text());
 }
 
 }  // namespace latchkey

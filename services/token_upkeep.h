@@ -57,6 +57,11 @@ class TokenUpkeep {
   WorkResult Tend(const TokenId& id);
 
  private:
+  struct Issue {
+    std::string csr_uid;
+    absl::Time seen;  // first; by ExecutionNow()
+  };
+
   WorkResult TendReserved(const StoredToken& token);
   WorkResult Remove(const StoredToken& token);
   WorkResult ReleaseFrom(const StoredToken& token);
@@ -65,7 +70,9 @@ class TokenUpkeep {
   // True if the certificate needs no more waiting for; else when to look again.
   bool WasFetched(const TokenRecord& record, absl::Time* look_again);
   bool DiedUnsigned(const std::string& csr_uid);
+  WorkResult TendRecord(const TokenId& id);
   void Forget(const TokenRecord& record);
+  void ForgetIssue(const TokenId& id);
 
   const Options options_;
   KubernetesClient& client_;
@@ -78,8 +85,8 @@ class TokenUpkeep {
   std::set<std::string> died_unsigned_ ABSL_GUARDED_BY(mutex_);
   // Those that were put in there, oldest first: the next to fall out.
   std::deque<std::string> deaths_ ABSL_GUARDED_BY(mutex_);
-  // When the certificate of a reserved token was first seen, by CSR UID.
-  std::map<std::string, absl::Time> issued_since_ ABSL_GUARDED_BY(mutex_);
+  // The certificates of reserved tokens, by token id.
+  std::map<std::string, Issue> issues_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace latchkey

@@ -7,6 +7,7 @@
 
 #include "crypto/certificate.h"
 #include "tests/services/join_fixture.h"
+#include "tests/testing/fake_execution.h"
 
 namespace latchkey_testing {
 namespace {
@@ -26,6 +27,12 @@ class TokenUpkeepTest : public JoinFixture {
     approver_.Decide(PostCsr("a", key_));
     Sign("a");
   }
+  void Pass(absl::Duration time) {
+    execution_.Advance(time);
+    clock_.Advance(time);
+  }
+
+  FakeExecution execution_;
 };
 
 TEST_F(TokenUpkeepTest, ATokenIsSpentWhenItsGraceIsOver) {
@@ -33,11 +40,11 @@ TEST_F(TokenUpkeepTest, ATokenIsSpentWhenItsGraceIsOver) {
   const WorkResult first = Tend();
   EXPECT_EQ(first.kind, WorkResult::Kind::kAgain);
   EXPECT_EQ(first.when, At(5)) << "to look for the Node meanwhile";
-  clock_.Advance(kGrace - absl::Seconds(1));
+  Pass(kGrace - absl::Seconds(1));
   EXPECT_EQ(Tend().when, At(120));
   EXPECT_EQ(State(), TokenState::kReserved);
 
-  clock_.Advance(absl::Seconds(1));
+  Pass(absl::Seconds(1));
   EXPECT_EQ(Tend().when, Record().expire_time);
   const latchkey::TokenRecord record = Record();
   EXPECT_EQ(record.state, TokenState::kSpent);
@@ -46,6 +53,36 @@ TEST_F(TokenUpkeepTest, ATokenIsSpentWhenItsGraceIsOver) {
       latchkey::Certificate::ParseAll(Get("a").status().certificate());
   EXPECT_EQ(record.certificate->fingerprint, chain->front().fingerprint);
   EXPECT_EQ(record.certificate->serial, chain->front().serial);
+}
+
+TEST_F(TokenUpkeepTest, AClockThatIsSetForwardEndsNoGrace) {
+  JoinUntilIssued();
+  Tend();
+  clock_.Advance(kGrace);
+  EXPECT_EQ(Tend().when, At(125)) << "by the clock as it is now";
+  EXPECT_EQ(State(), TokenState::kReserved);
+  execution_.Advance(kGrace - absl::Seconds(1));
+  EXPECT_EQ(Tend().when, At(121));
+  EXPECT_EQ(State(), TokenState::kReserved);
+  execution_.Advance(absl::Seconds(1));
+  Tend();
+  EXPECT_EQ(State(), TokenState::kSpent);
+}
+
+TEST_F(TokenUpkeepTest, WhatIsKnownOfATokenGoesWithItsRecord) {
+  using latchkey::kubernetes::Secret;
+  JoinUntilIssued();
+  Tend();
+  const latchkey::ObjectName name = {"kube-system", Id("abc123").SecretName()};
+  Secret secret = *api_.Get<Secret>(name);
+  ASSERT_THAT(api_.Delete<Secret>(name), IsOk());
+  EXPECT_EQ(Tend().kind, WorkResult::Kind::kDone);
+  Pass(kGrace);
+
+  secret.mutable_metadata()->clear_resource_version();
+  ASSERT_THAT(api_.Create(secret), IsOk());
+  Tend();
+  EXPECT_EQ(State(), TokenState::kReserved) << "its grace begins anew";
 }
 
 TEST_F(TokenUpkeepTest, ATokenIsSpentAtOnceWhenItsNodeIsThere) {
@@ -130,7 +167,7 @@ TEST_F(TokenUpkeepTest, ASecondBrokerFindsNothingLeftToDo) {
   latchkey::TokenUpkeep second({}, api_, store_, audit_, clock_);
   second.Tend(Id("abc123"));
   Tend();
-  clock_.Advance(kGrace);
+  Pass(kGrace);
   Tend();
   const auto updates = api_.Calls(Verb::kUpdate);
   EXPECT_EQ(second.Tend(Id("abc123")).when, Record().expire_time);
