@@ -157,11 +157,18 @@ std::string BashScript(const std::vector<Command>& commands) {
          StepFunction(commands) + FindFunction(commands) + R"(
 _latchkeyctl() {
   local i _latchkeyctl_at= _latchkeyctl_words=
+  local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD - 1]}"
   for ((i = 1; i < COMP_CWORD; i++)); do
     _latchkeyctl_step "${COMP_WORDS[i]}"
   done
-  _latchkeyctl_find "${COMP_WORDS[COMP_CWORD - 1]}"
-  COMPREPLY=($(compgen -W "$_latchkeyctl_words" -- "${COMP_WORDS[COMP_CWORD]}"))
+  # --flag=value is three words here.
+  if [[ "$word" == '=' ]]; then
+    word=
+  elif [[ "$before" == '=' ]]; then
+    before="${COMP_WORDS[COMP_CWORD - 2]}"
+  fi
+  _latchkeyctl_find "$before"
+  COMPREPLY=($(compgen -W "$_latchkeyctl_words" -- "$word"))
 }
 complete -o default -F _latchkeyctl latchkeyctl
 )";
@@ -173,16 +180,21 @@ std::string ZshScript(const std::vector<Command>& commands) {
          "zsh)\n" +
          StepFunction(commands) + FindFunction(commands) + R"(
 _latchkeyctl() {
-  local i _latchkeyctl_at= _latchkeyctl_words=
+  local i none=1 before="${words[CURRENT - 1]}"
+  local _latchkeyctl_at= _latchkeyctl_words=
   for ((i = 2; i < CURRENT; i++)); do
     _latchkeyctl_step "${words[i]}"
   done
-  _latchkeyctl_find "${words[CURRENT - 1]}"
-  if [[ -n "$_latchkeyctl_words" ]]; then
-    compadd -- ${=_latchkeyctl_words}
-  else
-    _files
+  if [[ "$PREFIX" == --*=* ]]; then
+    before="${PREFIX%%=*}"
+    compset -P '*='
   fi
+  _latchkeyctl_find "$before"
+  local -a offered=(${=_latchkeyctl_words})
+  if (( $#offered )) && compadd -- $offered; then none=0; fi
+  # Where no word is asked for but flags, it may be a file.
+  if [[ "$PREFIX" != -* ]] && (( ! ${#offered:#-*} )) && _files; then none=0; fi
+  return none
 }
 (( $+functions[compdef] )) && compdef _latchkeyctl latchkeyctl
 )";

@@ -38,6 +38,21 @@ class CompletionTest : public ::testing::Test {
     EXPECT_EQ(result.err, "");
     return result.out;
   }
+  // What zsh is told to offer for the last of `words`, before it keeps what
+  // fits.
+  std::string Zsh(const std::string& words) {
+    const ProgramResult result =
+        RunProgram({"zsh", "-fc",
+                    fmt::format("compadd() {{ shift; print -r -- $@ }}; "
+                                "compset() {{ PREFIX=${{PREFIX#*=}} }}; "
+                                "_files() {{ print '<file>' }}; . {}; "
+                                "words=(latchkeyctl {}); CURRENT=$#words; "
+                                "PREFIX=$words[CURRENT]; _latchkeyctl",
+                                Script("zsh"), words)},
+                   {});
+    EXPECT_EQ(result.err, "");
+    return result.out;
+  }
   static bool Has(const std::string& shell) {
     return RunProgram({shell, "--version"}, {}).exit_code == 0;
   }
@@ -63,6 +78,12 @@ TEST_F(CompletionTest, BashKnowsEveryCommandAndFlag) {
   EXPECT_EQ(Bash("policy test fi"), "<>\n") << "a file, then";
 }
 
+TEST_F(CompletionTest, BashKnowsTheValueAfterAnEqualsSign) {
+  EXPECT_EQ(Bash("issue --delivery ="), "<ticket>\n<direct>\n");
+  EXPECT_EQ(Bash("issue --delivery = di"), "<direct>\n");
+  EXPECT_EQ(Bash("issue --out = fi"), "<>\n") << "a file, then";
+}
+
 // Whatever --help lists is offered: the two cannot drift apart.
 TEST_F(CompletionTest, WhatHelpListsIsOffered) {
   const ProgramResult help =
@@ -81,15 +102,22 @@ TEST_F(CompletionTest, WhatHelpListsIsOffered) {
 
 TEST_F(CompletionTest, ZshTakesItsScript) {
   if (!Has("zsh")) LATCHKEY_LEAVE_OUT("zsh is not installed");
-  const ProgramResult result = RunProgram(
-      {"zsh", "-fc",
-       fmt::format("compadd() {{ shift; print -r -- $@ }}; . {}; "
-                   "words=(latchkeyctl issue --delivery ''); CURRENT=4; "
-                   "_latchkeyctl",
-                   Script("zsh"))},
-      {});
-  EXPECT_EQ(result.err, "");
-  EXPECT_EQ(result.out, "ticket direct\n");
+  EXPECT_EQ(Zsh("issue --delivery ''"), "ticket direct\n");
+  EXPECT_EQ(Zsh("issue --delivery=di"), "ticket direct\n");
+  EXPECT_THAT(Zsh("issue --"),
+              AllOf(HasSubstr("--node"), Not(HasSubstr("<file>"))));
+  EXPECT_THAT(Zsh("pol"), AllOf(HasSubstr("policy"), Not(HasSubstr("<file>"))));
+}
+
+TEST_F(CompletionTest, ZshLooksForAFileWhereOneMayStand) {
+  if (!Has("zsh")) LATCHKEY_LEAVE_OUT("zsh is not installed");
+  EXPECT_THAT(Zsh("policy test bro"), HasSubstr("<file>"));
+  EXPECT_THAT(Zsh("batch mach"), HasSubstr("<file>"));
+  EXPECT_THAT(Zsh("audit verify aud"), HasSubstr("<file>"));
+  EXPECT_THAT(Zsh("audit verify ''"),
+              AllOf(HasSubstr("<file>"), HasSubstr("--clock-skew")));
+  EXPECT_EQ(Zsh("issue --out ti"), "<file>\n");
+  EXPECT_EQ(Zsh("issue --out=ti"), "<file>\n");
 }
 
 TEST_F(CompletionTest, FishTakesItsScript) {
