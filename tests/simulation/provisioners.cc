@@ -36,6 +36,7 @@ namespace {
 constexpr char kProvisioner[] = "spiffe://example.org/autoscaler";
 constexpr char kOperator[] = "spiffe://example.org/operator";
 constexpr char kStranger[] = "spiffe://example.org/another-team";
+constexpr char kWorkersRule[] = "workers";
 constexpr absl::Duration kLifetime = absl::Minutes(40);
 constexpr absl::Duration kMaxLifetime = absl::Hours(1);
 
@@ -95,7 +96,7 @@ Identity Operator() { return Named(kOperator); }
 Identity Stranger() { return Named(kStranger); }
 
 latchkey::Policy SimulatedPolicy(Scheduler& scheduler) {
-  latchkey::PolicyRule workers{.name = "workers"};
+  latchkey::PolicyRule workers{.name = kWorkersRule};
   workers.provisioners = {{{{"spiffe_id", kProvisioner}}}};
   workers.node_names = {"*"};
   workers.delivery = {Delivery::kTicket, Delivery::kDirect};
@@ -113,6 +114,7 @@ latchkey::Policy SimulatedPolicy(Scheduler& scheduler) {
 void World::PlanProvisioning(const std::vector<Machine*>& machines) {
   log_.SetMaxLifetime(kMaxLifetime);
   log_.SetManagers({kProvisioner, kOperator});
+  log_.SetFreezes(policy_.Current()->FreezesOnMisuse(kWorkersRule));
   // The first so many in one batch.
   size_t together = 0;
   if (scheduler_.Chance(0.3)) together = 2 + scheduler_.Below(machines.size());

@@ -101,9 +101,20 @@ bool BeginsWith(std::string_view text, std::string_view with) {
   return text.substr(0, with.size()) == with;
 }
 
-// "latchkey" revokes for misuse only, where the policy freezes.
+// Nobody's order: "latchkey" revokes for misuse only, where the policy says so.
+bool IsFreeze(const latchkey::Revocation& revocation) {
+  return revocation.who == "latchkey";
+}
+
+// Whether it says so, and of what. Written anew, as UnfitOf() is.
 bool IsForMisuse(const latchkey::Revocation& revocation) {
-  return revocation.who == "latchkey" && BeginsWith(revocation.why, "misuse: ");
+  constexpr std::string_view kMisuse = "misuse: ";
+  if (!BeginsWith(revocation.why, kMisuse)) return false;
+  const std::string_view reason =
+      std::string_view(revocation.why).substr(kMisuse.size());
+  return reason == latchkey::reason::kScopeNodeName ||
+         reason == latchkey::reason::kScopePublicKey ||
+         reason == latchkey::reason::kTicketAlreadyClaimed;
 }
 
 // Decided, and asking again would change nothing: what was asked is not done.
@@ -382,7 +393,7 @@ void WriteLog::NoteWrite(const std::string& uid, const TokenRecord* before,
   const bool notes_refusal =
       before != nullptr &&
       (next.refused != before->refused ||
-       (next.revocation.has_value() && IsForMisuse(*next.revocation)));
+       (next.revocation.has_value() && IsFreeze(*next.revocation)));
   call->second.push_back({uid, revision_, notes_refusal});
 }
 
@@ -491,8 +502,12 @@ void WriteLog::CheckRevocation(const TokenRecord& before,
     return Complain("revoked, and does not say by whom", id);
   }
   if (!revoked) return;
-  if (!IsForMisuse(*next.revocation) &&
-      !managers_.contains(next.revocation->who)) {
+  if (IsFreeze(*next.revocation)) {
+    if (!freezes_) Complain("frozen against the policy", id);
+    if (!IsForMisuse(*next.revocation)) {
+      Complain("frozen for what is no misuse", id);
+    }
+  } else if (!managers_.contains(next.revocation->who)) {
     Complain("revoked by somebody whose it is not", id);
   }
   if (BeginsWith(next.revocation->why, kTrial)) {

@@ -77,6 +77,8 @@ class WriteLog {
   void SetManagers(std::set<std::string> names) {
     managers_ = std::move(names);
   }
+  // Whether the policy has a token revoked that is misused.
+  void SetFreezes(bool freezes) { freezes_ = freezes; }
   // Keeps what everybody may read of objects, for PublicTexts().
   void KeepTexts() { keep_texts_ = true; }
 
@@ -192,6 +194,7 @@ class WriteLog {
   absl::Duration fetch_grace_;
   absl::Duration max_lifetime_ = absl::InfiniteDuration();
   std::set<std::string> managers_;
+  bool freezes_ = false;
   bool keep_texts_ = false;
   std::vector<std::string> texts_;
   // By the fiber. Never walked: addresses are not the same each time.
