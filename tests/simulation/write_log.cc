@@ -341,6 +341,7 @@ void WriteLog::OnSecret(const StoreChange& change) {
   if (change.after == nullptr) {
     request_uid_.erase(record.request_key);
     Life& life = lives_.at(token->uid);
+    CheckRemoval(life);
     life.removed = true;
     life.written_at = revision_;
     return;
@@ -373,6 +374,7 @@ void WriteLog::OnSecret(const StoreChange& change) {
   it->second.written_at = revision_;
   if (!created) {
     CheckStep(token->uid, it->second, record);
+    it->second.ran_out |= HasRunOut(it->second.record);
     const bool spent = record.state == TokenState::kSpent &&
                        it->second.record.state != TokenState::kSpent;
     if (spent) it->second.spent_at = now_;
@@ -422,6 +424,21 @@ void WriteLog::CheckMint(const std::string& uid, const Life& life) {
       Complain("one item has two Secrets", id);
     }
   }
+}
+
+bool WriteLog::HasRunOut(const TokenRecord& record) const {
+  return record.ExpiredAt(now_ + (clocks_are_right_ ? kRounding : kWrongClock));
+}
+
+// A record stays until its time is over, a tombstone too: by it everybody knows
+// what became of the token. Whoever saw that it was over may be on the way when
+// it is given more.
+void WriteLog::CheckRemoval(const Life& life) {
+  const std::string& id = life.record.id.text();
+  if (life.ran_out || HasRunOut(life.record) || deletable_.contains(id)) return;
+  Complain(IsOver(life.record) ? "a tombstone was removed before its time"
+                               : "a token was removed before its time",
+           id);
 }
 
 void WriteLog::CheckTerms(const TokenRecord& before, const TokenRecord& next) {

@@ -79,6 +79,8 @@ class WriteLog {
   }
   // Whether the policy has a token revoked that is misused.
   void SetFreezes(bool freezes) { freezes_ = freezes; }
+  // Somebody may delete tokens of this id, whatever their time, from now on.
+  void AllowDeletion(const std::string& id) { deletable_.insert(id); }
   // Keeps what everybody may read of objects, for PublicTexts().
   void KeepTexts() { keep_texts_ = true; }
 
@@ -137,6 +139,7 @@ class WriteLog {
     absl::Time spent_at = absl::InfiniteFuture();
     int64_t written_at = 0;  // revision of the last write
     bool removed = false;
+    bool ran_out = false;  // and was given more time
     // Somebody was told that it is revoked.
     bool cut_off = false;
   };
@@ -169,6 +172,9 @@ class WriteLog {
                   const latchkey::TokenRecord& next);
   void CheckRevocation(const latchkey::TokenRecord& before,
                        const latchkey::TokenRecord& next);
+  // By some broker's clock.
+  bool HasRunOut(const latchkey::TokenRecord& record) const;
+  void CheckRemoval(const Life& life);
   void CheckMint(const std::string& uid, const Life& life);
   void NoteWrite(const std::string& uid, const latchkey::TokenRecord* before,
                  const latchkey::TokenRecord& next);
@@ -195,6 +201,7 @@ class WriteLog {
   absl::Duration max_lifetime_ = absl::InfiniteDuration();
   std::set<std::string> managers_;
   bool freezes_ = false;
+  std::set<std::string> deletable_;  // ids
   bool keep_texts_ = false;
   std::vector<std::string> texts_;
   // By the fiber. Never walked: addresses are not the same each time.
