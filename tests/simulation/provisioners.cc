@@ -145,7 +145,7 @@ void World::PlanProvisioning(const std::vector<Machine*>& machines) {
 IssueRequest World::RequestFor(const Machine& machine,
                                Delivery delivery) const {
   IssueRequest request;
-  request.scope.node_name = machine.node_name;
+  request.scope = machine.scope;
   request.delivery = delivery;
   request.request_id = SecretString("request-for-" + machine.node_name);
   request.lifetime = short_lives_ ? absl::Minutes(1) : kLifetime;
@@ -218,7 +218,7 @@ void World::HandOver(Machine& machine, const IssuedToken& issued) {
   if (issued.ticket.has_value()) {
     machine.credential = *issued.ticket;
   } else {
-    machine.credential = GrantOf(*issued.token);
+    machine.credential = GrantOf(*issued.token, issued.record.scope);
   }
   scheduler_.Signal(&machine);
 }

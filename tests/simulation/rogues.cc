@@ -45,24 +45,34 @@ enum class Excess {
   kMasters,
   kDnsName,
   kServer,
+  kLifetime,
+  kNoLifetime,
   kOtherKey,
   kAgain,
   kAll,
 };
 
-Csr CsrFor(Excess excess, const PrivateKey& key, const std::string& node) {
+Csr CsrFor(Excess excess, const PrivateKey& key,
+           const latchkey::TokenScope& scope) {
   Csr csr;
   auto& spec = *csr.mutable_spec();
   spec.set_signer_name(kSigner);
   spec.add_usages("digital signature");
   spec.add_usages(excess == Excess::kServer ? "server auth" : "client auth");
+  const auto& most = scope.max_certificate_lifetime;
+  if (most.has_value() && excess != Excess::kNoLifetime) {
+    const absl::Duration beyond =
+        excess == Excess::kLifetime ? absl::Seconds(1) : absl::ZeroDuration();
+    spec.set_expiration_seconds(
+        static_cast<int32_t>(absl::ToInt64Seconds(*most + beyond)));
+  }
   std::vector<std::string> organizations = {"system:nodes"};
   if (excess == Excess::kMasters) organizations.push_back("system:masters");
   std::vector<std::string> dns_names;
   if (excess == Excess::kDnsName) dns_names.push_back("api.example");
-  spec.set_request(RequestOf(key,
-                             excess == Excess::kName ? "control-plane-0" : node,
-                             std::move(organizations), std::move(dns_names)));
+  spec.set_request(RequestOf(
+      key, excess == Excess::kName ? "control-plane-0" : scope.node_name,
+      std::move(organizations), std::move(dns_names)));
   return csr;
 }
 
@@ -109,7 +119,7 @@ void World::PlanThief(Machine& victim, size_t key) {
     const TokenRecord* record = log_.LastRecord(victim.token_id);
     if (by_token && record != nullptr && record->state != TokenState::kIssued) {
       const auto token = BootstrapToken::FromParts(record->id, record->secret);
-      if (token.ok()) thief.credential = GrantOf(*token);
+      if (token.ok()) thief.credential = GrantOf(*token, record->scope);
     }
     scheduler_.Signal(&thief);
   });
@@ -167,7 +177,7 @@ void World::AskForTooMuch(const Machine& victim, KubernetesClient& client,
         static_cast<Excess>(faults_.Below(static_cast<uint64_t>(Excess::kAll)));
     const bool own_key = excess == Excess::kAgain ||
                          (excess != Excess::kOtherKey && faults_.Below(2) == 0);
-    Csr csr = CsrFor(excess, own_key ? victim.key : key, victim.node_name);
+    Csr csr = CsrFor(excess, own_key ? victim.key : key, victim.scope);
     csr.mutable_metadata()->set_name(fmt::format("{}{}-{}-{}", kRogueCsr,
                                                  victim.node_name, i,
                                                  static_cast<int>(excess)));

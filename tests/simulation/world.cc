@@ -28,6 +28,8 @@ constexpr absl::Duration kTroubledTime = absl::Seconds(60);
 constexpr absl::Duration kPatience = absl::Minutes(30);
 constexpr absl::Duration kScrubPatience = absl::Minutes(10);
 constexpr uint64_t kThoroughEvery = 16;
+// Of the tokens that have one; longer than a history.
+constexpr absl::Duration kCertificateLifetime = absl::Hours(8);
 // A history has some 1,500.
 constexpr uint64_t kMaxTurns = 1'000'000;
 // A machine that is there for so long, and the API server too, fetches the
@@ -85,7 +87,7 @@ class World::BrokerCalls final : public latchkey::BrokerClient {
                       machine_.node_name);
     }
     machine_.claimed = token;
-    return GrantOf(answer->token);
+    return GrantOf(answer->token, answer->record.scope);
   }
 
  private:
@@ -117,6 +119,7 @@ World::World(const HistoryOptions& options)
       admin_(network_.ClientOf(latchkey::AdminUser())),
       controllers_client_(network_.ClientOf(latchkey::AdminUser())),
       policy_(SimulatedPolicy(scheduler_)),
+      terms_(options.seed),
       short_lives_(scheduler_.Chance(0.15)) {
   if (options.trace) network_.PrintTrace();
   if (thorough_) log_.KeepTexts();
@@ -162,10 +165,15 @@ void World::RunControllers() {
   }
 }
 
-BootstrapGrant World::GrantOf(const BootstrapToken& token) {
-  return {.token = token,
-          .api_servers = {"https://api.example:6443"},
-          .ca_pem = Authority().certificate_pem()};
+// As the broker's answer to a claim has it, or the provisioner hands it over.
+BootstrapGrant World::GrantOf(const BootstrapToken& token,
+                              const latchkey::TokenScope& scope) {
+  return {
+      .token = token,
+      .api_servers = {"https://api.example:6443"},
+      .ca_pem = Authority().certificate_pem(),
+      .certificate_expiration_seconds = static_cast<int>(absl::ToInt64Seconds(
+          scope.max_certificate_lifetime.value_or(absl::ZeroDuration())))};
 }
 
 // ---- who takes part -------------------------------------------------------
@@ -208,11 +216,22 @@ Machine& World::PlanMachine(int number, size_t key) {
   machines_.push_back(std::make_unique<Machine>(
       scheduler_, fmt::format("worker-{}", number), key));
   Machine& machine = *machines_.back();
+  machine.scope = ScopeOf(machine);
   if (network_.Strike(Dose(0.15), "a wrong clock at", machine.node_name)) {
     machine.clock.SetSkew(absl::Minutes(8) * (faults_.Fraction() - 0.5));
   }
   StartMachine(machine);
   return machine;
+}
+
+// Of some machines the provisioner knows the key beforehand.
+latchkey::TokenScope World::ScopeOf(const Machine& machine) {
+  latchkey::TokenScope scope{.node_name = machine.node_name};
+  if (terms_() % 10 < 3) {
+    scope.max_certificate_lifetime = kCertificateLifetime;
+  }
+  if (terms_() % 10 < 3) scope.key_digest = machine.key.public_key_digest();
+  return scope;
 }
 
 void World::StartMachine(Machine& machine) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <random>
 #include <set>
 #include <string>
 #include <string_view>
@@ -66,6 +67,8 @@ struct Machine {
   SkewedClock clock;
   SimulatedDisk disk;
   bool thief = false;
+  // Of the token that is asked for it.
+  latchkey::TokenScope scope;
   Scheduler::Group group = 0;
   std::set<Scheduler::Group> groups;  // that it ever was
   std::optional<std::variant<latchkey::Ticket, latchkey::BootstrapGrant>>
@@ -112,8 +115,9 @@ class World {
   void RunControllers();
   void Plan();
   Machine& PlanMachine(int number, size_t key);
-  static latchkey::BootstrapGrant GrantOf(
-      const latchkey::BootstrapToken& token);
+  latchkey::TokenScope ScopeOf(const Machine& machine);
+  static latchkey::BootstrapGrant GrantOf(const latchkey::BootstrapToken& token,
+                                          const latchkey::TokenScope& scope);
   void StartMachine(Machine& machine);
   void Join(Machine& machine);
   void TryToJoin(Machine& machine, BrokerCalls& broker, SimulatedPace& pace);
@@ -202,6 +206,8 @@ class World {
   std::unique_ptr<latchkey::Controllers> controllers_;
   Scheduler::Group controllers_group_ = 0;
   const latchkey::LivePolicy policy_;
+  // What tokens are asked for; of its own, so that it changes nothing else.
+  std::mt19937_64 terms_;
   // Tokens that expire before everybody has joined.
   const bool short_lives_;
   std::vector<std::unique_ptr<SimulatedBroker>> brokers_;

@@ -548,6 +548,11 @@ void WriteLog::CheckStep(const std::string& uid, const Life& life,
   if (before.claim.has_value() && next.claim != before.claim) {
     Complain("another claim took the place of the first", id);
   }
+  const auto& only_key = next.scope.key_digest;
+  if (only_key.has_value() && next.claim.has_value() &&
+      next.claim->key_digest != *only_key) {
+    Complain("claimed by another key than it is for", id);
+  }
   if (IsOver(next) && (next.secret.Reveal() == life.first_secret.Reveal() ||
                        !next.ticket_salt.empty())) {
     Complain("a token that is over still has its secret", id);
