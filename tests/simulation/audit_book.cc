@@ -23,12 +23,19 @@ std::string FactOf(const AuditEvent& event, const std::string& name) {
 
 }  // namespace
 
+bool MeansMisuse(std::string_view reason) {
+  return reason == latchkey::reason::kScopeNodeName ||
+         reason == latchkey::reason::kScopePublicKey ||
+         reason == latchkey::reason::kTicketAlreadyClaimed;
+}
+
 absl::Status SimulatedAuditLog::RecordAll(
     const std::vector<AuditEvent>& events) {
   const InTheWorld here;
   // The disk takes its time.
   network_.scheduler().Yield();
   if (network_.Strike(network_.rates().failed_record, "audit log fails")) {
+    for (const AuditEvent& event : events) book_.Miss(event);
     return latchkey::Refuse(absl::StatusCode::kUnavailable,
                             latchkey::reason::kAuditUnavailable,
                             "the audit log cannot be written");
@@ -44,8 +51,17 @@ absl::Status SimulatedAuditLog::RecordAll(
   return absl::OkStatus();
 }
 
+void AuditBook::Miss(const AuditEvent& event) {
+  if (event.action == "token.misuse") {
+    misused_.insert({event.token_id, event.reason});
+  }
+}
+
 void AuditBook::Record(int broker, const AuditEvent& event, absl::Time time) {
   if (keep_lines_) lines_[broker].push_back({event, time});
+  if (event.action == "token.misuse") {
+    misused_.insert({event.token_id, event.reason});
+  }
   const std::string csr = FactOf(event, "csr_uid");
   if (csr.empty()) return;
   said_.insert({event.action, event.token_uid, csr});
@@ -81,6 +97,11 @@ void AuditBook::OnApproval(int broker, const std::string& csr, Token& token) {
     violations_.Add("audit: two CSRs of one token approved", csr);
   }
   token.approved = csr;
+}
+
+bool AuditBook::SaysMisuse(const std::string& token_id,
+                           std::string_view reason) const {
+  return misused_.contains({token_id, std::string(reason)});
 }
 
 bool AuditBook::Says(std::string_view action, const std::string& token_uid,

@@ -21,6 +21,10 @@
 
 namespace latchkey_testing {
 
+// Whether a refusal of this reason means that a token is misused. Written anew,
+// so that services/misuse.h is judged by another one.
+bool MeansMisuse(std::string_view reason);
+
 class AuditBook {
  public:
   // `keep_lines`: for Prove().
@@ -30,6 +34,12 @@ class AuditBook {
   // `event` is in the file of `broker`, whose clock said `time`.
   void Record(int broker, const latchkey::AuditEvent& event, absl::Time time);
 
+  // `event` could not be written.
+  void Miss(const latchkey::AuditEvent& event);
+
+  // Whether any broker said that the token of this id is misused, and why, or
+  // would have if it could.
+  bool SaysMisuse(const std::string& token_id, std::string_view reason) const;
   // Whether any broker said `action` of this CSR, and of this token (by UID;
   // empty: whichever).
   bool Says(std::string_view action, const std::string& token_uid,
@@ -63,6 +73,8 @@ class AuditBook {
   Violations& violations_;
   // Action, token's UID or nothing, CSR's UID.
   std::set<std::tuple<std::string, std::string, std::string>> said_;
+  // Token's id, reason.
+  std::set<std::pair<std::string, std::string>> misused_;
   std::map<std::string, Token> tokens_;  // by UID
   std::map<int, std::vector<Line>> lines_;
 };

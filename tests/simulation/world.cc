@@ -73,6 +73,11 @@ class World::BrokerCalls final : public latchkey::BrokerClient {
     if (latchkey::OutcomeIsUnknown(answer.status())) {
       machine_.away.Add(begin, world_.scheduler_.Now());
     }
+    const std::string reason = latchkey::ReasonOf(answer.status());
+    const std::string& id = claim.ticket.id().text();
+    if (MeansMisuse(reason) && !world_.audit_.SaysMisuse(id, reason)) {
+      world_.Complain("misused and not audited", fmt::format("token {}", id));
+    }
     if (!answer.ok()) return answer.status();
     if (!answer->record.claim.has_value() ||
         answer->record.claim->key_digest != machine_.key.public_key_digest()) {

@@ -106,15 +106,10 @@ bool IsFreeze(const latchkey::Revocation& revocation) {
   return revocation.who == "latchkey";
 }
 
-// Whether it says so, and of what. Written anew, as UnfitOf() is.
 bool IsForMisuse(const latchkey::Revocation& revocation) {
   constexpr std::string_view kMisuse = "misuse: ";
-  if (!BeginsWith(revocation.why, kMisuse)) return false;
-  const std::string_view reason =
-      std::string_view(revocation.why).substr(kMisuse.size());
-  return reason == latchkey::reason::kScopeNodeName ||
-         reason == latchkey::reason::kScopePublicKey ||
-         reason == latchkey::reason::kTicketAlreadyClaimed;
+  return BeginsWith(revocation.why, kMisuse) &&
+         MeansMisuse(revocation.why.substr(kMisuse.size()));
 }
 
 // Decided, and asking again would change nothing: what was asked is not done.
@@ -669,6 +664,12 @@ void WriteLog::OnVerdict(const CertificateSigningRequest& csr, CsrLife& life) {
     life.denied = true;
     if (!audit_.Says("csr.deny", "", csr.metadata().uid())) {
       Complain("denied and not audited", csr.metadata().name());
+    }
+    for (const auto& condition : csr.status().conditions()) {
+      if (MeansMisuse(condition.reason()) &&
+          !audit_.SaysMisuse(life.token_id, condition.reason())) {
+        Complain("misused and not audited", csr.metadata().name());
+      }
     }
     CheckDenial(csr, life);
   }
