@@ -142,12 +142,17 @@ void World::PlanProvisioning(const std::vector<Machine*>& machines) {
   });
 }
 
+SecretString World::RequestIdOf(const Machine& machine, bool trial) {
+  return SecretString((trial ? "request-on-trial-for-" : "request-for-") +
+                      machine.node_name);
+}
+
 IssueRequest World::RequestFor(const Machine& machine,
                                Delivery delivery) const {
   IssueRequest request;
   request.scope = machine.scope;
   request.delivery = delivery;
-  request.request_id = SecretString("request-for-" + machine.node_name);
+  request.request_id = RequestIdOf(machine, false);
   request.lifetime = short_lives_ ? absl::Minutes(1) : kLifetime;
   return request;
 }
@@ -335,8 +340,7 @@ void World::Preview(const Machine& machine) {
   IssueRequest request = RequestFor(machine, Delivery::kTicket);
   request.scope.node_name =
       std::string(WriteLog::kTrialNode) + machine.node_name;
-  request.request_id =
-      SecretString("request-on-trial-for-" + machine.node_name);
+  request.request_id = RequestIdOf(machine, true);
   request.validate_only = true;
   const auto shown =
       Ask<IssuedToken>("preview", machine.node_name, CallKind::kReads,

@@ -51,6 +51,14 @@ std::string SecretLineOf(const latchkey::PrivateKey& key) {
   return pem.substr(line_end + 1, pem.find('\n', line_end + 1) - line_end - 1);
 }
 
+// Of a ticket, what is in no other text that may be told.
+std::string SecretPartOf(const latchkey::Ticket& ticket) {
+  constexpr size_t kSecret =
+      latchkey::Ticket::kPrefix.size() + latchkey::TokenId::kLength + 1;
+  return std::string(
+      ticket.text().Reveal().substr(kSecret, latchkey::Ticket::kSecretLength));
+}
+
 }  // namespace
 
 // What a machine's joiner asks of brokers: any of them, each time.
@@ -423,13 +431,16 @@ void World::LookForSecrets() {
   std::vector<std::string> secrets = log_.Secrets();
   for (const auto& machine : machines_) {
     secrets.push_back(SecretLineOf(machine->key));
+    for (const bool trial : {false, true}) {
+      secrets.emplace_back(RequestIdOf(*machine, trial).Reveal());
+    }
     if (machine->refused.has_value()) {
       told_.push_back(machine->refused->ToString());
     }
     if (!machine->credential.has_value()) continue;
     if (const auto* ticket =
             std::get_if<latchkey::Ticket>(&*machine->credential)) {
-      secrets.emplace_back(ticket->text().Reveal());
+      secrets.push_back(SecretPartOf(*ticket));
     }
   }
   const auto look = [&](std::string_view where,

@@ -139,6 +139,8 @@ class World {
   void PlanProvisioning(const std::vector<Machine*>& machines);
   void PlanOrders(Machine& machine);
   void PlanStranger(Machine& machine);
+  // A secret: with the Secret's salt it makes the ticket.
+  static latchkey::SecretString RequestIdOf(const Machine& machine, bool trial);
   latchkey::IssueRequest RequestFor(const Machine& machine,
                                     latchkey::Delivery delivery) const;
   void Provision(Machine& machine, latchkey::Delivery delivery);

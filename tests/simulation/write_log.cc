@@ -285,6 +285,8 @@ std::vector<std::string> WriteLog::Secrets() const {
   std::vector<std::string> secrets;
   for (const auto& [uid, life] : lives_) {
     secrets.emplace_back(life.first_secret.Reveal());
+    if (life.first_salt.empty()) continue;  // no ticket
+    secrets.emplace_back(life.first_salt.Reveal());
   }
   return secrets;
 }
@@ -358,6 +360,7 @@ void WriteLog::OnSecret(const StoreChange& change) {
   const auto [it, created] =
       lives_.try_emplace(token->uid, Life{.record = record,
                                           .first_secret = record.secret,
+                                          .first_salt = record.ticket_salt,
                                           .approved = {},
                                           .certified = {},
                                           .bound = {},

@@ -119,7 +119,7 @@ class WriteLog {
   int certificates() const { return certificates_; }
   // Whether a token has bought its certificate and is not over yet.
   bool HasUnspentCertificate() const;
-  // Secret halves of all tokens there were.
+  // Secret halves of all tokens there were, and the salts of their tickets.
   std::vector<std::string> Secrets() const;
   // What was written where many may read it: labels, annotations, conditions.
   const std::vector<std::string>& PublicTexts() const { return texts_; }
@@ -131,6 +131,7 @@ class WriteLog {
   struct Life {
     latchkey::TokenRecord record;
     latchkey::SecretString first_secret;
+    latchkey::SecretString first_salt;
     std::set<std::string> approved;   // UIDs of its CSRs
     std::set<std::string> certified;  // the same
     std::set<latchkey::KeyDigest> bound;
