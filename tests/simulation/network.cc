@@ -1,5 +1,6 @@
 #include "tests/simulation/network.h"
 
+#include <array>
 #include <cstdio>
 #include <utility>
 
@@ -247,6 +248,16 @@ void Network::SendLater(const Errand& errand, std::string_view what) {
       });
 }
 
+// As clients have it: the connection broke, the server or what stands before it
+// said 500 though it was done, or nothing came in time. By the number of the
+// fault, so that nothing more is drawn.
+absl::StatusCode Network::CodeOfLostAnswer() const {
+  constexpr std::array kCodes = {absl::StatusCode::kUnavailable,
+                                 absl::StatusCode::kInternal,
+                                 absl::StatusCode::kDeadlineExceeded};
+  return kCodes.at(static_cast<size_t>(faults_.drawn()) % kCodes.size());
+}
+
 absl::Status Network::Exchange(const Errand& errand) {
   const auto strikes = [&](double probability, std::string_view fault) {
     return Strike(probability, fault, errand.verb, errand.object);
@@ -270,7 +281,7 @@ absl::Status Network::Exchange(const Errand& errand) {
   }
   Travel();
   if (strikes(rates_.lost_answer, "answer lost")) {
-    return Failed(absl::StatusCode::kUnavailable, errand, "answer lost");
+    return Failed(CodeOfLostAnswer(), errand, "answer lost");
   }
   return status;
 }

@@ -119,6 +119,7 @@ class Network {
 
   void Travel();
   absl::Status TryToCarry(const Errand& errand);
+  absl::StatusCode CodeOfLostAnswer() const;
   void SendLater(const Errand& errand, std::string_view what);
   absl::Status Arrive(const Errand& errand);
   // There and back again, from when it has left.
