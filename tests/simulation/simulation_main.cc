@@ -18,6 +18,7 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "tests/simulation/history.h"
 #include "tests/simulation/sanitizers.h"
@@ -143,6 +144,23 @@ std::string Join(const std::set<int>& numbers) {
   return text.empty() ? "none" : text;
 }
 
+// What makes histories other ones than the seed alone does, as arguments.
+std::string OtherOptions(const HistoryOptions& options) {
+  const HistoryOptions usual;
+  std::string text;
+  if (options.brokers != usual.brokers) {
+    text += fmt::format(" --brokers {}", options.brokers);
+  }
+  if (options.nodes != usual.nodes) {
+    text += fmt::format(" --nodes {}", options.nodes);
+  }
+  // As few digits as give the same number.
+  if (options.trouble != usual.trouble) {
+    text += fmt::format(" --trouble {}", options.trouble);
+  }
+  return text;
+}
+
 // Runs it with its trace; false if it broke a promise.
 bool Show(HistoryOptions options) {
   options.trace = true;
@@ -169,10 +187,10 @@ void Explain(const Plan& plan, uint64_t seed) {
     options.only_faults = ShrinkFaults(options, whole, kShrinkBudget);
     std::printf(
         "seed %llu: %d faults, of which it takes %zu; to see it again:\n"
-        "  latchkey_simulate --first %llu --count 1 --trace --faults %s\n",
+        "  latchkey_simulate --first %llu --count 1 --trace%s --faults %s\n",
         static_cast<unsigned long long>(seed), whole.faults,
         options.only_faults->size(), static_cast<unsigned long long>(seed),
-        Join(*options.only_faults).c_str());
+        OtherOptions(options).c_str(), Join(*options.only_faults).c_str());
   }
   Show(options);
 }
