@@ -10,9 +10,11 @@
 //   kAborted           409 Conflict: a precondition or resourceVersion is stale
 //   kOutOfRange        410; 504 of a version not reached yet: list again
 //   kResourceExhausted 429, with RetryAfterOf() where the server said when
+//   kUnimplemented     405, 406, 415, 501: this server does not do that
 //   kUnavailable, kDeadlineExceeded, kInternal, kCancelled: no answer, or 5xx,
 //   or 404 without a Status, but of a create. A write may have been done or not
-//   (OutcomeIsUnknown); only reading tells. kUnimplemented   405, 406, 415, 501
+//   (OutcomeIsUnknown); only reading tells.
+//
 // A write is sent at most once; an answer to it is the answer to it. Names that
 // cannot be part of a path are refused unsent, with kInvalidArgument.
 // Messages name the verb, the resource and the object, never its content.
