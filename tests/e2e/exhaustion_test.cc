@@ -218,12 +218,17 @@ TEST_F(ExhaustionTest, WhateverCallFailsOnAMachineIsSaidAndTheNextRunJoins) {
            Case{"symlink", "EDQUOT", "Disk quota exceeded", 1},
            Case{"unlink", "EROFS", "Read-only file system", 1},
            Case{"flock", "ENOLCK", "No locks available", 1},
+           Case{"mkdir", "EROFS", "Read-only file system", 1},
+           Case{"openat", "EMFILE", "Too many open files", 4},
        }) {
     int nth = 1;
     for (;; ++nth) {
       SCOPED_TRACE(fmt::format("{} {}", c.syscall, nth));
       const auto newcomer =
           NewMachine(fmt::format("worker-{}-{}", c.syscall, nth));
+      if (c.syscall == std::string("mkdir")) {
+        std::filesystem::remove(newcomer->pki());
+      }
       std::vector<std::string> command = {
           "strace",
           "-f",
@@ -234,6 +239,15 @@ TEST_F(ExhaustionTest, WhateverCallFailsOnAMachineIsSaidAndTheNextRunJoins) {
           fmt::format("trace={}", c.syscall),
           "-e",
           fmt::format("inject={}:error={}:when={}", c.syscall, c.error, nth)};
+      if (c.syscall == std::string("openat")) {
+        // Not what the loader and the libraries open.
+        for (const std::string& path :
+             {newcomer->machine.dir().path().string(), newcomer->pki(),
+              newcomer->pki() + "/latchkey-join.lock",
+              newcomer->pki() + "/latchkey-join.key"}) {
+          command.insert(command.end(), {"-P", path});
+        }
+      }
       const auto join = JoinCommand(*newcomer);
       command.insert(command.end(), join.begin(), join.end());
       const ProgramResult failed = RunProgram(command, {});
@@ -391,16 +405,26 @@ class BrokerExhaustionTest : public ExhaustionTest {
 
 TEST_F(BrokerExhaustionTest, AnAuditDiskThatFailsRefusesUntilItWorksAgain) {
   StartBroker();
-  for (const char* injection : {"fdatasync:error=EIO", "write:error=ENOSPC"}) {
-    SCOPED_TRACE(injection);
-    const auto newcomer = NewMachine(injection[0] == 'f' ? "worker-unsynced"
-                                                         : "worker-unwritten");
+  struct Case {
+    const char* node;
+    const char* injection;
+  };
+  for (const Case& c : {
+           Case{"worker-unsynced", "fdatasync:error=EIO"},
+           Case{"worker-unwritten", "write:error=ENOSPC"},
+           // As the kernel makes a file system after an error of its own.
+           Case{"worker-readonly", "write,fdatasync,ftruncate:error=EROFS"},
+           // What is there and must not be is cut off once that is possible.
+           Case{"worker-uncut", "fdatasync,ftruncate:error=EIO"},
+       }) {
+    SCOPED_TRACE(c.injection);
+    const auto newcomer = NewMachine(c.node);
     newcomer->machine.UseTicket(pki_, broker_->node_endpoint(),
                                 newcomer->ticket);
     const size_t before = Records();
     std::unique_ptr<ChildProcess> join;
     {
-      const FailingCalls failing(broker_->pid(), injection,
+      const FailingCalls failing(broker_->pid(), c.injection,
                                  {"-P", dir_.File("audit.log")});
       if (!failing.Works()) LATCHKEY_LEAVE_OUT("strace may not trace");
       for (const char* node : {"worker-nobody", "worker-no-one"}) {
