@@ -63,7 +63,7 @@ const std::vector<RpcDeclaration>& Table() {
        Authorization::kOwner,
        kByProvisioner,
        RpcCost::kCall,
-       {"count"},
+       {"count", "why"},
        "revoke"},
       {Rpc::kExtendToken,
        "latchkey.v1.TokenBroker/ExtendToken",

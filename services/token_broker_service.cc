@@ -64,15 +64,18 @@ void NoteAsked(const std::string& id, AuditEvent& event) {
 
 // A record for each token of a revocation by filter. Those that failed too: the
 // cluster may have done what it gave no answer to.
-void NoteEachRevoked(RevokedTokens& revoked, std::vector<AuditEvent>& events) {
+void NoteEachRevoked(RevokedTokens& revoked, const std::string& why_asked,
+                     std::vector<AuditEvent>& events) {
   for (const StoredToken& token : revoked.tokens) {
     AuditEvent& event = events.emplace_back();
     event.action = "token.revoke";
+    event.facts["why"] = why_asked;
     NoteStored(token, event);
   }
   for (auto& [token, why] : revoked.failed) {
     AuditEvent& event = events.emplace_back();
     event.action = "token.revoke";
+    event.facts["why"] = why_asked;
     NoteStored(token, event);
     // Once, since it is logged each time.
     why = PublicStatus(why);
@@ -198,6 +201,7 @@ absl::Status TokenBrokerService::Revoke(
     const grpc::CallbackServerContext& context, Call& call,
     const v1::RevokeTokenRequest& request, v1::RevokeTokenResponse& response) {
   if (request.validate_only()) call.audit.facts["validate_only"] = "true";
+  call.audit.facts["why"] = request.reason();
   LATCHKEY_ASSIGN_OR_RETURN(const RevokeTarget target, FromMessage(request));
   const RevokeOrder order{.why = request.reason(),
                           .validate_only = request.validate_only()};
@@ -218,7 +222,7 @@ absl::Status TokenBrokerService::Revoke(
   }
   call.audit.facts["count"] = std::to_string(revoked.tokens.size());
   if (target.filter.has_value() && !order.validate_only) {
-    NoteEachRevoked(revoked, call.items);
+    NoteEachRevoked(revoked, order.why, call.items);
   }
   ToMessage(revoked, response);
   return absl::OkStatus();

@@ -441,10 +441,12 @@ TEST_F(ProvisionerApiTest, ARevocationByFilterIsPreviewedAndDone) {
     EXPECT_EQ(event.token_uid,
               memory_.Find(*TokenId::Parse(event.token_id))->uid);
     EXPECT_EQ(event.facts.at("node").substr(0, 7), "worker-");
+    EXPECT_EQ(event.facts.at("why"), "a bad image");
   }
   EXPECT_THAT(recorded, ::testing::UnorderedElementsAreArray(ids));
   EXPECT_EQ(audit_.events().back().action, "RevokeToken");
   EXPECT_EQ(audit_.events().back().facts.at("count"), "3");
+  EXPECT_EQ(audit_.events().back().facts.at("why"), "a bad image");
 }
 
 TEST_F(ProvisionerApiTest, ABatchAnswersEachItemInItsPlace) {
@@ -608,6 +610,7 @@ TEST_F(ProvisionerApiTest, ARevocationThatFailsIsRecordedWithItsToken) {
   EXPECT_EQ(failed.token_id, id);
   EXPECT_FALSE(failed.token_uid.empty());
   EXPECT_EQ(failed.facts.at("node"), "worker-1");
+  EXPECT_EQ(failed.facts.at("why"), "a bad image");
   EXPECT_EQ(events.back().facts.at("count"), "0");
 
   request.set_id(id);
@@ -617,6 +620,7 @@ TEST_F(ProvisionerApiTest, ARevocationThatFailsIsRecordedWithItsToken) {
   events = audit_.events();
   EXPECT_EQ(events.back().action, "RevokeToken");
   EXPECT_EQ(events.back().token_id, id);
+  EXPECT_EQ(events.back().facts.at("why"), "a bad image");
 }
 
 TEST_F(ProvisionerApiTest, AClientThatHangsUpEndsItsRevocation) {
