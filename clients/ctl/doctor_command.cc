@@ -9,6 +9,7 @@
 #include <ostream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <absl/status/statusor.h>
@@ -19,6 +20,7 @@
 #include "clients/ctl/cures.h"
 #include "clients/doctor/access_checks.h"
 #include "clients/doctor/doctor.h"
+#include "clients/doctor/local_certificates.h"
 #include "clients/doctor/report.h"
 #include "clients/doctor/shown_text.h"
 #include "clients/files/read_file.h"
@@ -44,7 +46,6 @@ struct DoctorFlags {
   bool active = false;
 };
 
-constexpr size_t kMaxPemBytes = 1 << 20;
 constexpr absl::Duration kRequestTimeout = absl::Seconds(20);
 
 std::optional<std::string> Environment(const std::string& name) {
@@ -142,12 +143,12 @@ std::vector<LocalCertificates> CertificatesOf(const ApiCredentials& credentials,
                              "renew admin.conf)"});
   }
   for (const std::string& path : broker.certificate_files) {
-    // What cannot be read has no certificates, and is told of as such.
-    auto pem = ReadFileBounded(path, kMaxPemBytes);
-    all.push_back({.where = Shown(path),
-                   .pem = pem.ok() ? *std::move(pem) : "",
-                   .advice = "replace the file; latchkeyd reads it again by "
-                             "itself"});
+    all.push_back(CertificatesOfFile(
+        path, "replace the file; latchkeyd reads it again by itself"));
+  }
+  for (const std::string& path : broker.issuer_ca_files) {
+    all.push_back(CertificatesOfFile(
+        path, "replace the file, and start latchkeyd again"));
   }
   return all;
 }
@@ -210,10 +211,17 @@ absl::StatusOr<int> Run(const DoctorFlags& flags, std::ostream& out,
   };
   const Pause pause = [&](absl::Duration time) { return stop.Wait(time); };
 
-  DoctorOptions options{
-      .broker_account = AccountOf(flags),
-      .active = flags.active,
-      .certificates = CertificatesOf(server.credentials(), broker)};
+  std::vector<LocalCertificates> certificates =
+      CertificatesOf(server.credentials(), broker);
+  // Else they are among these already.
+  if (!broker.kubeconfig.empty() && broker.kubeconfig != path) {
+    for (auto& one : CertificatesOfBrokersKubeconfig(broker.kubeconfig)) {
+      certificates.push_back(std::move(one));
+    }
+  }
+  DoctorOptions options{.broker_account = AccountOf(flags),
+                        .active = flags.active,
+                        .certificates = std::move(certificates)};
   options.broker = std::move(broker);
   Findings findings = Examine(options, {.client = client,
                                         .http = *http,

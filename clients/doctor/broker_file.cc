@@ -46,8 +46,8 @@ absl::StatusOr<BrokerFile> ParseBrokerFile(std::string_view name,
       AddOnce(group, file.policy_groups);
     }
   }
-  file.takes_service_accounts =
-      PartOf(root, "authentication").Has("service_accounts");
+  const ConfigReader authentication = PartOf(root, "authentication");
+  file.takes_service_accounts = authentication.Has("service_accounts");
   const ConfigReader cluster = PartOf(root, "cluster");
   file.kubeconfig = cluster.String("kubeconfig", "");
   AddOnce(cluster.String("ca_file", ""), file.certificate_files);
@@ -56,6 +56,10 @@ absl::StatusOr<BrokerFile> ParseBrokerFile(std::string_view name,
     for (const char* field : {"certificate_file", "client_ca_file"}) {
       AddOnce(section.String(field, ""), file.certificate_files);
     }
+  }
+  for (const ConfigReader& issuer : authentication.Sections("jwt")) {
+    issuer.IgnoreOthers();
+    AddOnce(issuer.String("ca_file", ""), file.issuer_ca_files);
   }
   LATCHKEY_RETURN_IF_ERROR(document->Finish());
   return file;

@@ -24,6 +24,8 @@ struct BrokerFile {
   std::string kubeconfig = {};
   // Paths of PEM files, each once.
   std::vector<std::string> certificate_files = {};
+  // The same of the issuers of JWTs; a broker reads these at its start only.
+  std::vector<std::string> issuer_ca_files = {};
 };
 
 // kInvalidArgument for what does not parse, or has a field at its top that no

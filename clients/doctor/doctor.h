@@ -10,19 +10,13 @@
 #include "clients/doctor/active_probes.h"
 #include "clients/doctor/broker_file.h"
 #include "clients/doctor/finding.h"
+#include "clients/doctor/local_certificates.h"
 #include "clients/http/http_client.h"
 #include "clients/kubernetes/kubernetes_client.h"
 #include "core/clock.h"
 #include "core/secret_string.h"
 
 namespace latchkey {
-
-// Certificates that are at hand, and where from.
-struct LocalCertificates {
-  std::string where;
-  std::string pem;
-  std::string advice;
-};
 
 struct DoctorOptions {
   BrokerFile broker = {};

@@ -22,7 +22,9 @@ provisioner_api:
   client_ca_file: /ca.crt
 node_api: {certificate_file: /tls.crt, private_key_file: /tls.key}
 tokens: {group: "system:bootstrappers:mine"}
-authentication: {service_accounts: {audience: latchkey}}
+authentication:
+  service_accounts: {audience: latchkey}
+  jwt: [{name: a, ca_file: /issuer.crt}, {name: b}]
 limits: {something_new: [1]}
 policy:
   - name: a
@@ -38,6 +40,7 @@ policy:
   EXPECT_EQ(file->kubeconfig, "/kubeconfig");
   EXPECT_THAT(file->certificate_files,
               ElementsAre("/cluster.crt", "/tls.crt", "/ca.crt"));
+  EXPECT_THAT(file->issuer_ca_files, ElementsAre("/issuer.crt"));
 }
 
 TEST(BrokerFileTest, WhatItDoesNotSayIsTheDefault) {
