@@ -255,6 +255,12 @@ int Conclude(const CommandContext& context, const BatchFlags& flags,
   if (output.failed() == 0 && unknown == 0) return kDone;
   const absl::Status& error = ended.ok() ? output.first_error() : ended;
   context.err << ErrorText(error);
+  // An error of ours, such as a full disk, has no reason.
+  if (MayBeDone(error) &&
+      (!absl::IsInternal(error) || !ReasonOf(error).empty())) {
+    context.err << "tokens may have been minted whose answers did not come: "
+                   "latchkeyctl list --state issued --node NAME shows one\n";
+  }
   const bool has_id = !flags.batch_id_file.empty() || !flags.out_dir.empty();
   context.err << (has_id ? "then run the same command again: it asks for what "
                            "is missing, and mints nothing twice\n"

@@ -48,6 +48,13 @@ class BrokerApi {
       const std::function<bool(const v1::WatchTokensResponse&)>& on_news) = 0;
 };
 
+// True if what was asked for by the call that ended with `status` may have been
+// done all the same: by any of its attempts, if it is an answer of BrokerApi.
+bool MayBeDone(const absl::Status& status);
+
+// `status` with what is known of that.
+absl::Status WithOutcome(absl::Status status, bool may_be_done);
+
 }  // namespace latchkey
 
 #endif  // LATCHKEY_CLIENTS_CTL_BROKER_API_H_

@@ -36,8 +36,7 @@ constexpr std::array kCures = {
          "wait until machines have joined, or revoke tokens that nobody needs: "
          "latchkeyctl list --state issued,active"},
     Cure{"CLUSTER_UNAVAILABLE",
-         "run it again; if it lasts, see whether the broker reaches the API "
-         "server"},
+         "see whether the broker reaches the API server, and run it again"},
     Cure{"AUDIT_UNAVAILABLE",
          "see the broker's log and its disk: it refuses what it cannot record"},
     Cure{"ISSUER_UNAVAILABLE",
@@ -140,6 +139,17 @@ std::string_view CureOf(std::string_view reason) {
   return cure == kCures.end() ? std::string_view() : cure->text;
 }
 
+std::string CureOf(const absl::Status& status) {
+  if (const auto own = status.GetPayload(kCureUrl)) return std::string(*own);
+  const std::string_view flag = FlagOf(status);
+  if (!flag.empty()) return fmt::format("correct {}, and run it again", flag);
+  const std::string reason = ReasonOf(status);
+  if (reason.empty()) return std::string(CureOfCode(status.code()));
+  const std::string_view cure = CureOf(reason);
+  return std::string(cure.empty() ? "docs/errors.md explains the reason"
+                                  : cure);
+}
+
 absl::Status WithCure(absl::Status status, std::string_view cure) {
   status.SetPayload(kCureUrl, absl::Cord(std::string(cure)));
   return status;
@@ -157,23 +167,13 @@ int ExitCodeOf(const absl::Status& status) {
 std::string ErrorText(const absl::Status& status) {
   std::string text = fmt::format("latchkeyctl: {}\n", MessageOf(status));
   const std::string reason = ReasonOf(status);
-  std::string_view cure;
-  if (reason.empty()) {
-    cure = CureOfCode(status.code());
-  } else {
+  if (!reason.empty()) {
     text += fmt::format("reason: {}\n", Visible(reason));
     for (const auto& [key, value] : MetadataOf(status)) {
       text += fmt::format("  {}: {}\n", Visible(key), Visible(value));
     }
-    cure = CureOf(reason);
-    if (cure.empty()) cure = "docs/errors.md explains the reason";
   }
-  const auto own = status.GetPayload(kCureUrl);
-  const std::string_view flag = FlagOf(status);
-  std::string what(cure);
-  if (!flag.empty()) what = fmt::format("correct {}, and run it again", flag);
-  if (own.has_value()) what = std::string(*own);
-  return text + fmt::format("what to do: {}\n", what);
+  return text + fmt::format("what to do: {}\n", CureOf(status));
 }
 
 }  // namespace latchkey

@@ -15,6 +15,9 @@ namespace latchkey {
 // should do; empty for a reason that is not in the table.
 std::string_view CureOf(std::string_view reason);
 
+// What to do about an error.
+std::string CureOf(const absl::Status& status);
+
 // The same error with a cure of its own, for what its code does not tell.
 absl::Status WithCure(absl::Status status, std::string_view cure);
 

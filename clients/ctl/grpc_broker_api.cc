@@ -10,6 +10,8 @@
 #include <absl/time/clock.h>
 #include <fmt/format.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/support/async_unary_call.h>
 #include <grpcpp/support/sync_stream.h>
 
 #include "clients/broker/bearer_token.h"
@@ -67,14 +69,23 @@ constexpr std::array kSymptoms = {
             "context of an authority in the broker's client_ca_file?"},
 };
 
-std::string_view AdviceFor(const absl::Status& status) {
+// True of a call for which there was no connection; else one that was there
+// broke.
+bool NeverConnected(const absl::Status& status) {
   const std::string message(status.message());
-  // Else a connection that was there broke.
-  if (!absl::IsUnavailable(status) ||
-      (!message.starts_with("failed to connect") &&
-       !message.starts_with("DNS "))) {
-    return "";
-  }
+  return absl::IsUnavailable(status) &&
+         (message.starts_with("failed to connect") ||
+          message.starts_with("DNS "));
+}
+
+// The deadline passed here, and was not told of by the broker.
+bool IsOutOfTime(const absl::Status& status) {
+  return absl::IsDeadlineExceeded(status) && ReasonOf(status).empty();
+}
+
+std::string_view AdviceFor(const absl::Status& status) {
+  if (!NeverConnected(status)) return "";
+  const std::string message(status.message());
   const auto* const found =
       std::ranges::find_if(kSymptoms, [&](const Symptom& symptom) {
         return message.find(symptom.text) != std::string::npos;
@@ -83,8 +94,9 @@ std::string_view AdviceFor(const absl::Status& status) {
 }
 
 template <typename Request, typename Response>
-using Rpc = grpc::Status (v1::TokenBroker::Stub::*)(grpc::ClientContext*,
-                                                    const Request&, Response*);
+using Rpc = std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> (
+    v1::TokenBroker::Stub::*)(grpc::ClientContext*, const Request&,
+                              grpc::CompletionQueue*);
 
 class GrpcBrokerApi final : public BrokerApi {
  public:
@@ -98,31 +110,31 @@ class GrpcBrokerApi final : public BrokerApi {
 
   absl::StatusOr<v1::IssueTokenResponse> IssueToken(
       const v1::IssueTokenRequest& request) override {
-    return Call(&v1::TokenBroker::Stub::IssueToken, request);
+    return Call(&v1::TokenBroker::Stub::AsyncIssueToken, request);
   }
   absl::StatusOr<v1::BatchIssueTokensResponse> BatchIssueTokens(
       const v1::BatchIssueTokensRequest& request) override {
-    return Call(&v1::TokenBroker::Stub::BatchIssueTokens, request);
+    return Call(&v1::TokenBroker::Stub::AsyncBatchIssueTokens, request);
   }
   absl::StatusOr<v1::Token> GetToken(
       const v1::GetTokenRequest& request) override {
-    return Call(&v1::TokenBroker::Stub::GetToken, request);
+    return Call(&v1::TokenBroker::Stub::AsyncGetToken, request);
   }
   absl::StatusOr<v1::ListTokensResponse> ListTokens(
       const v1::ListTokensRequest& request) override {
-    return Call(&v1::TokenBroker::Stub::ListTokens, request);
+    return Call(&v1::TokenBroker::Stub::AsyncListTokens, request);
   }
   absl::StatusOr<v1::RevokeTokenResponse> RevokeToken(
       const v1::RevokeTokenRequest& request) override {
-    return Call(&v1::TokenBroker::Stub::RevokeToken, request);
+    return Call(&v1::TokenBroker::Stub::AsyncRevokeToken, request);
   }
   absl::StatusOr<v1::Token> ExtendToken(
       const v1::ExtendTokenRequest& request) override {
-    return Call(&v1::TokenBroker::Stub::ExtendToken, request);
+    return Call(&v1::TokenBroker::Stub::AsyncExtendToken, request);
   }
   absl::StatusOr<v1::ExplainTokenResponse> ExplainToken(
       const v1::ExplainTokenRequest& request) override {
-    return Call(&v1::TokenBroker::Stub::ExplainToken, request);
+    return Call(&v1::TokenBroker::Stub::AsyncExplainToken, request);
   }
 
   absl::Status WatchTokens(
@@ -151,11 +163,18 @@ class GrpcBrokerApi final : public BrokerApi {
                                : UseBearerToken(context, token_file_);
   }
 
+  bool IsConnected() const {
+    return channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
+  }
+
   template <typename Request, typename Response>
   absl::StatusOr<Response> Call(Rpc<Request, Response> rpc,
                                 const Request& request) {
     Response response;
-    const absl::Duration begin = calls_.pace.Elapsed();
+    // Of the last attempt that somebody answered, or could not be sent to.
+    absl::Status told;
+    bool may_be_done = false;
+    const absl::Duration quiet_until = calls_.pace.Elapsed() + kQuiet;
     const absl::Status status =
         CallRepeatedly(calls_.pace, calls_.timeout, [&](absl::Duration left) {
           const absl::Time end = absl::Now() + left;
@@ -163,22 +182,74 @@ class GrpcBrokerApi final : public BrokerApi {
           grpc::ClientContext context;
           context.set_deadline(absl::ToChronoTime(end));
           LATCHKEY_RETURN_IF_ERROR(Authenticate(context));
-          absl::Status answer =
-              FromGrpcStatus((stub_.get()->*rpc)(&context, request, &response));
-          NoteDelay(answer, calls_.pace.Elapsed() - begin);
+          absl::Status answer = FromGrpcStatus(
+              Attempt(rpc, context, request, response, quiet_until, told));
+          const bool sent =
+              IsOutOfTime(answer) ? IsConnected() : !NeverConnected(answer);
+          if (sent && MayBeDone(answer)) may_be_done = true;
+          if (IsWorthRepeating(answer)) {
+            told = answer;
+            if (calls_.pace.Elapsed() >= quiet_until) NoteDelay(told);
+          }
           return answer;
         });
-    if (!status.ok()) return Explained(status);
-    return response;
+    if (status.ok()) return response;
+    return WithOutcome(
+        Explained(IsOutOfTime(status) ? OutOfTime(told) : status), may_be_done);
   }
 
-  // An attempt ended with `status`, so long after the first one began.
-  void NoteDelay(const absl::Status& status, absl::Duration elapsed) {
-    if (noted_ || !IsWorthRepeating(status) || elapsed < kQuiet) return;
+  // One call. One that takes long says so before it has ended, and what the
+  // attempt before it was `told`.
+  template <typename Request, typename Response>
+  grpc::Status Attempt(Rpc<Request, Response> rpc, grpc::ClientContext& context,
+                       const Request& request, Response& response,
+                       absl::Duration quiet_until, const absl::Status& told) {
+    grpc::CompletionQueue queue;
+    const auto reader = (stub_.get()->*rpc)(&context, request, &queue);
+    grpc::Status status;
+    reader->Finish(&response, &status, /*tag=*/nullptr);
+    void* tag = nullptr;
+    bool ok = false;
+    const absl::Time quiet_end =
+        noted_ ? absl::InfiniteFuture()
+               : absl::Now() + (quiet_until - calls_.pace.Elapsed());
+    if (queue.AsyncNext(&tag, &ok, absl::ToChronoTime(quiet_end)) ==
+        grpc::CompletionQueue::TIMEOUT) {
+      NoteDelay(told);
+      queue.Next(&tag, &ok);
+    }
+    return status;
+  }
+
+  // There is no answer yet; the last attempt was `told` why, if that is not OK.
+  void NoteDelay(const absl::Status& told) {
+    if (noted_) return;
     noted_ = true;
+    const std::string why = !told.ok() ? std::string(told.message())
+                            : IsConnected()
+                                ? "it is connected, and has not answered"
+                                : "it is not connected";
     calls_.on_delay(fmt::format("no answer from {} yet, trying for {}: {}",
                                 endpoint_, absl::FormatDuration(calls_.timeout),
-                                std::string(status.message())));
+                                why));
+  }
+
+  // Why no attempt succeeded, of which the last one got no answer in time, and
+  // one before it was `told`.
+  absl::Status OutOfTime(const absl::Status& told) const {
+    const std::string timeout = absl::FormatDuration(calls_.timeout);
+    if (!ReasonOf(told).empty()) return told;
+    if (IsConnected()) {
+      return WithCure(
+          absl::DeadlineExceededError(
+              fmt::format("{} is connected, and did not answer within {}",
+                          endpoint_, timeout)),
+          "the connection is good, and the broker slow: see its log, and "
+          "whether it reaches the API server; --timeout waits longer");
+    }
+    if (!told.ok()) return told;
+    return absl::DeadlineExceededError(
+        fmt::format("cannot connect to {} within {}", endpoint_, timeout));
   }
 
   // What is not the broker's own word, with what is known about it here.

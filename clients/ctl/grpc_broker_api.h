@@ -23,7 +23,8 @@ struct CallOptions {
   absl::Duration timeout;
   // Must outlive the API.
   Pace& pace;
-  // Told once, and not before some seconds, that a call takes long, and why.
+  // Told once, after some seconds, that a call takes long, and why: from within
+  // the call, though it goes on.
   std::function<void(const std::string& text)> on_delay;
 };
 

@@ -110,6 +110,23 @@ absl::Status Write(const CommandContext& context, const std::string& out_file,
                               Visible(token.id()), Visible(token.id())));
 }
 
+// Each run is a request of its own, unless its --request-id was given: run
+// again, it would mint a second token beside one whose ticket nobody has.
+absl::Status NotIssued(const absl::Status& error, const IssueFlags& flags) {
+  if (flags.validate_only || !MayBeDone(error)) return error;
+  if (!flags.request_id.empty()) {
+    return WithCure(error, CureOf(error) +
+                               "; a token may have been minted: with the same "
+                               "--request-id the same command gets that one");
+  }
+  return WithCure(
+      error,
+      fmt::format("{}; a token may have been minted whose ticket nobody has: "
+                  "latchkeyctl list --node {} shows it, latchkeyctl revoke ID "
+                  "ends it",
+                  CureOf(error), Visible(flags.fields.node_name)));
+}
+
 absl::StatusOr<int> Issue(const CommandContext& context,
                           const IssueFlags& flags) {
   LATCHKEY_ASSIGN_OR_RETURN(const v1::IssueTokenRequest request,
@@ -124,8 +141,9 @@ absl::StatusOr<int> Issue(const CommandContext& context,
                             BrokerFor(context, flags, request.delivery()));
   LATCHKEY_ASSIGN_OR_RETURN(const auto api, context.Connect());
   LATCHKEY_RETURN_IF_ERROR(CheckPlace(flags.out_file));
-  LATCHKEY_ASSIGN_OR_RETURN(v1::IssueTokenResponse response,
-                            api->IssueToken(request));
+  absl::StatusOr<v1::IssueTokenResponse> answer = api->IssueToken(request);
+  if (!answer.ok()) return NotIssued(answer.status(), flags);
+  v1::IssueTokenResponse& response = *answer;
   const IssuedSecrets secrets(response);
   const v1::Token& token = response.token();
   const std::string node = Visible(token.scope().node_name());

@@ -156,6 +156,35 @@ TEST_F(CommandsTest, ARefusalSaysWhyAndWhatToDo) {
             HasSubstr("rule: workers"), HasSubstr("what to do: ask")));
 }
 
+TEST_F(CommandsTest, IssueSaysThatATokenMayBeThereAllTheSame) {
+  const auto refuse = [](const std::string& reason) {
+    return latchkey::Refuse(absl::StatusCode::kUnavailable, reason, "x");
+  };
+  for (const absl::Status& error :
+       {refuse("CLUSTER_UNAVAILABLE"), refuse("AUDIT_UNAVAILABLE"),
+        absl::UnavailableError("Socket closed"),
+        absl::DeadlineExceededError("late"),
+        latchkey::WithOutcome(refuse("BROKER_STOPPING"), true)}) {
+    broker_->next_errors = {error, error};
+    const CtlResult result = Run({"issue", "--node", "w"});
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.err, AllOf(HasSubstr("a token may have been minted"),
+                                  HasSubstr("latchkeyctl list --node w ")));
+    const CtlResult again =
+        Run({"issue", "--node", "w", "--request-id", "12345678"});
+    EXPECT_THAT(again.err, HasSubstr("with the same --request-id"));
+  }
+  for (const absl::Status& error :
+       {refuse("BROKER_STOPPING"),
+        latchkey::WithOutcome(absl::UnavailableError("no way"), false)}) {
+    broker_->next_errors = {error};
+    EXPECT_THAT(Run({"issue", "--node", "w"}).err, Not(HasSubstr("minted")));
+  }
+  broker_->next_errors = {refuse("CLUSTER_UNAVAILABLE")};
+  EXPECT_THAT(Run({"issue", "--node", "w", "--validate-only"}).err,
+              Not(HasSubstr("minted")));
+}
+
 TEST_F(CommandsTest, ABrokersErrorCannotMoveTheCursor) {
   for (const std::string& text : HostileTexts()) {
     broker_->next_errors = {latchkey::Refuse(

@@ -4,7 +4,13 @@
 #include "clients/ctl/grpc_broker_api.h"
 
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <functional>
+
+#include <absl/synchronization/notification.h>
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
@@ -70,12 +76,15 @@ class GrpcBrokerApiTest : public ::testing::Test {
   absl::StatusOr<std::unique_ptr<latchkey::BrokerApi>> TryToConnect(
       absl::Time now = absl::Now(),
       absl::Duration timeout = absl::Seconds(20)) {
-    return latchkey::ConnectToBroker(
-        config_,
-        {.timeout = timeout,
-         .pace = pace_,
-         .on_delay = [this](const auto& text) { delays_.push_back(text); }},
-        now);
+    return latchkey::ConnectToBroker(config_,
+                                     {.timeout = timeout,
+                                      .pace = pace_,
+                                      .on_delay =
+                                          [this](const auto& text) {
+                                            delays_.push_back(text);
+                                            if (on_delay_) on_delay_();
+                                          }},
+                                     now);
   }
   // What is said of a call that gets no answer in time.
   std::string AdviceWithin(absl::Duration timeout) {
@@ -84,6 +93,12 @@ class GrpcBrokerApiTest : public ::testing::Test {
     const auto token = Connect(timeout)->GetToken(request);
     EXPECT_THAT(token, StatusIs(absl::StatusCode::kUnavailable));
     return latchkey::ErrorText(token.status());
+  }
+  absl::StatusOr<v1::IssueTokenResponse> Issue(absl::Duration timeout) {
+    v1::IssueTokenRequest request;
+    request.set_request_id("request-1");
+    request.mutable_scope()->set_node_name("w");
+    return Connect(timeout)->IssueToken(request);
   }
   absl::StatusOr<v1::Token> Get() {
     v1::GetTokenRequest request;
@@ -98,9 +113,12 @@ class GrpcBrokerApiTest : public ::testing::Test {
 
   TestPki pki_;
   TempDir dir_;
+  // What a handler may wait for to the end.
+  absl::Notification over_;
   FakeTokenBroker server_{pki_};
   latchkey::SystemPace pace_;
   std::vector<std::string> delays_;
+  std::function<void()> on_delay_;
   latchkey::CtlConfig config_;
 };
 
@@ -244,6 +262,63 @@ TEST_F(GrpcBrokerApiTest, ACallThatTakesLongSaysWhyOnce) {
   AdviceWithin(absl::Seconds(5));
   EXPECT_THAT(delays_, ElementsAre(AllOf(HasSubstr(config_.endpoint),
                                          HasSubstr("Connection refused"))));
+}
+
+TEST_F(GrpcBrokerApiTest, ACallThatHangsSaysSoBeforeItEnds) {
+  absl::Notification said;
+  on_delay_ = [&] { said.Notify(); };
+  server_.api.before_answer = [&] {
+    EXPECT_TRUE(said.WaitForNotificationWithTimeout(absl::Seconds(15)));
+  };
+  EXPECT_THAT(Issue(absl::Seconds(20)), IsOk());
+  EXPECT_THAT(delays_, ElementsAre(AllOf(HasSubstr(config_.endpoint),
+                                         HasSubstr("has not answered"))));
+}
+
+TEST_F(GrpcBrokerApiTest, ASlowBrokerIsNotCalledAbsent) {
+  server_.api.before_answer = [&] { over_.WaitForNotification(); };
+  const absl::Status status = Issue(absl::Seconds(1)).status();
+  over_.Notify();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kDeadlineExceeded,
+                               AllOf(HasSubstr(config_.endpoint),
+                                     HasSubstr("did not answer within 1s"))));
+  EXPECT_THAT(latchkey::ErrorText(status),
+              AllOf(HasSubstr("the connection is good"),
+                    Not(HasSubstr("is the broker running"))));
+  EXPECT_TRUE(latchkey::MayBeDone(status));
+}
+
+TEST_F(GrpcBrokerApiTest, AReasonOutlivesAnAttemptWithoutAnAnswer) {
+  int attempts = 0;
+  server_.api.before_answer = [&] {
+    if (++attempts > 1) over_.WaitForNotification();
+  };
+  server_.api.next_errors = {latchkey::Refuse(absl::StatusCode::kUnavailable,
+                                              "CLUSTER_UNAVAILABLE", "down")};
+  const absl::Status status = Issue(absl::Seconds(2)).status();
+  over_.Notify();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable, "down"));
+  EXPECT_THAT(status, ReasonIs("CLUSTER_UNAVAILABLE"));
+  EXPECT_TRUE(latchkey::MayBeDone(status));
+}
+
+TEST_F(GrpcBrokerApiTest, WhatWasNeverSentIsNotDone) {
+  // Takes connections, and says nothing.
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(listen(listener, 8), 0);
+  sockaddr_in address = {};
+  socklen_t size = sizeof address;
+  getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+  config_.endpoint = fmt::format("127.0.0.1:{}", ntohs(address.sin_port));
+  const absl::Status silent = Issue(absl::Seconds(1)).status();
+  close(listener);
+  EXPECT_THAT(silent, StatusIs(absl::StatusCode::kDeadlineExceeded,
+                               HasSubstr("cannot connect to")));
+  EXPECT_THAT(latchkey::ErrorText(silent), HasSubstr("is the broker running"));
+  EXPECT_FALSE(latchkey::MayBeDone(silent));
+  const absl::Status refused = Issue(absl::Seconds(1)).status();
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_FALSE(latchkey::MayBeDone(refused));
 }
 
 TEST_F(GrpcBrokerApiTest, ABrokerThatIsBackIsNoticedByTheNextCall) {
