@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "clients/ctl/batch_run.h"
 #include "clients/ctl/cures.h"
 #include "clients/ctl/data_tree.h"
+#include "clients/ctl/field_flags.h"
 #include "clients/ctl/machine_files.h"
 #include "clients/ctl/token_text.h"
 #include "clients/files/durable_file.h"
@@ -68,6 +70,15 @@ absl::StatusOr<BatchId> IdOf(const BatchFlags& flags) {
   return BatchId::Fresh();
 }
 
+// Nobody typed the flags that the fields of the protocol are called by: the
+// item's columns, or fields, have their names.
+absl::Status Placed(const BatchItem& item, const absl::Status& error) {
+  const std::string_view flag = FlagOf(error);
+  if (!flag.starts_with("--")) return error;
+  return WithCure(error, fmt::format("correct {} in {}, and run it again",
+                                     flag.substr(2), item.where));
+}
+
 // Writes what becomes of each item: to files, and to standard output.
 class BatchOutput {
  public:
@@ -97,7 +108,7 @@ class BatchOutput {
   absl::Status Report(const BatchItem& item,
                       const absl::StatusOr<v1::IssueTokenResponse>& issued) {
     if (!issued.ok()) {
-      if (first_error_.ok()) first_error_ = issued.status();
+      if (first_error_.ok()) first_error_ = Placed(item, issued.status());
       ++failed_;
       Print(item, "failed", nullptr, issued.status());
       return EndOfItem();

@@ -2,12 +2,14 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "clients/ctl/arguments.h"
 #include "clients/ctl/cures.h"
+#include "clients/ctl/data_tree.h"
 #include "clients/ctl/issue_request.h"
 #include "clients/ctl/machine_files.h"
 #include "clients/ctl/token_text.h"
@@ -55,6 +57,11 @@ absl::StatusOr<v1::IssueTokenRequest> RequestOf(const IssueFlags& flags) {
           : flags.request_id);
   request.set_validate_only(flags.validate_only);
   return request;
+}
+
+// Of what was only asked about: text says it on standard error.
+bool ShowsPreview(std::string_view output) {
+  return output == "text" || output == "json" || output == "yaml";
 }
 
 // The broker for a machine, if the output needs it and can be made.
@@ -137,6 +144,12 @@ absl::StatusOr<int> Issue(const CommandContext& context,
         "-o name shows the id alone, and the ticket would be lost: name a file "
         "for it with --out");
   }
+  if (flags.validate_only && !ShowsPreview(flags.output)) {
+    return absl::InvalidArgumentError(fmt::format(
+        "--validate-only mints nothing that -o {} could show: it has text, "
+        "json and yaml",
+        flags.output));
+  }
   LATCHKEY_ASSIGN_OR_RETURN(const NodeBroker broker,
                             BrokerFor(context, flags, request.delivery()));
   LATCHKEY_ASSIGN_OR_RETURN(const auto api, context.Connect());
@@ -150,6 +163,8 @@ absl::StatusOr<int> Issue(const CommandContext& context,
   if (flags.validate_only) {
     context.err << fmt::format("allowed: a token for {} until {}\n", node,
                                TimeText(token.expire_time()));
+    if (flags.output == "json") context.out << JsonText(response);
+    if (flags.output == "yaml") context.out << ToYaml(TreeOf(response));
     return kDone;
   }
   absl::StatusOr<std::string> text =
@@ -245,7 +260,8 @@ void AddIssueCommand(CLI::App& app, CommandContext& context) {
   AddScopeFlags(command, flags->fields);
   command
       .add_flag("--validate-only", flags->validate_only,
-                "ask whether it would be allowed; mint nothing")
+                "ask whether it would be allowed; mint nothing. With -o json "
+                "or yaml, show what would be minted")
       ->group("Asking");
   AddOutputFlags(command, *flags);
   command

@@ -45,8 +45,36 @@ absl::StatusOr<v1::RevokeTokenRequest> RequestOf(const RevokeFlags& flags,
   } else {
     request.set_id(flags.id);
   }
+  for (const int state : filter.states()) {
+    if (state != v1::TOKEN_STATE_SPENT) continue;
+    return WithCure(
+        absl::InvalidArgumentError(
+            "--state: a token that is spent has bought its certificate, and "
+            "cannot be revoked"),
+        "leave spent out; to shut out a machine that has joined, delete its "
+        "Node and its access");
+  }
   request.set_reason(flags.reason);
   return request;
+}
+
+// Says who revoked before what is to be revoked, and answers how many these
+// are. A token keeps its first revocation: after a call for `reason`, another
+// one tells. Empty: nothing was revoked yet.
+int SayRevokedAlready(const CommandContext& context, const std::string& reason,
+                      const v1::RevokeTokenResponse& response) {
+  int already = 0;
+  for (const v1::Token& token : response.tokens()) {
+    if (token.state() != v1::TOKEN_STATE_REVOKED) continue;
+    const v1::TokenRevocation& first = token.revocation();
+    if (first.reason() == reason) continue;
+    ++already;
+    context.err << fmt::format(
+        "token {} was revoked already, by {} at {}, and keeps its reason: {}\n",
+        Visible(token.id()), Visible(first.revoked_by()),
+        TimeText(first.revoke_time()), Visible(first.reason()));
+  }
+  return already;
 }
 
 void Print(const CommandContext& context, const std::string& output,
@@ -63,10 +91,10 @@ absl::StatusOr<v1::RevokeTokenResponse> Preview(
   return api.RevokeToken(request);
 }
 
-std::string CountText(const v1::RevokeTokenResponse& response) {
-  return fmt::format("{}{} token{}", response.more() ? "more than " : "",
-                     response.tokens_size(),
-                     response.tokens_size() == 1 ? "" : "s");
+std::string CountText(const v1::RevokeTokenResponse& response, int already) {
+  const int count = response.tokens_size() - already;
+  return fmt::format("{}{} token{}", response.more() ? "more than " : "", count,
+                     count == 1 ? "" : "s");
 }
 
 // Shows what would be cut off, and asks. kDone if there is nothing to ask for,
@@ -77,14 +105,15 @@ absl::StatusOr<std::optional<int>> Ask(const CommandContext& context,
                                        const v1::RevokeTokenRequest& request) {
   LATCHKEY_ASSIGN_OR_RETURN(const v1::RevokeTokenResponse preview,
                             Preview(api, request));
-  if (preview.tokens_size() == 0) {
+  const int already = SayRevokedAlready(context, "", preview);
+  if (preview.tokens_size() == already) {
     context.err << "there is nothing to revoke\n";
     return kDone;
   }
   TextTable table(TokenHeader());
   for (const v1::Token& token : preview.tokens()) table.Add(TokenCells(token));
   context.err << table.Take()
-              << fmt::format("revoke {}? [y/N] ", CountText(preview));
+              << fmt::format("revoke {}? [y/N] ", CountText(preview, already));
   context.err.flush();
   std::string answer;
   std::getline(context.in, answer);
@@ -127,6 +156,7 @@ absl::StatusOr<int> RevokeAll(const CommandContext& context, BrokerApi& api,
                               const v1::RevokeTokenRequest& request,
                               const std::string& output) {
   int revoked = 0;
+  int already = 0;
   std::map<std::string, absl::Status> failed;
   bool more = true;
   for (bool progress = true; more && progress;) {
@@ -143,13 +173,17 @@ absl::StatusOr<int> RevokeAll(const CommandContext& context, BrokerApi& api,
       failed.insert_or_assign(item.id(), StatusOf(item.error()));
     }
     for (const v1::Token& token : response->tokens()) failed.erase(token.id());
-    revoked += response->tokens_size();
+    const int again = SayRevokedAlready(context, request.reason(), *response);
+    already += again;
+    revoked += response->tokens_size() - again;
     more = response->more();
     progress = response->tokens_size() > 0;
   }
   const bool whole = failed.empty() && !more;
-  context.err << fmt::format("{} revoked{}\n", revoked,
-                             whole ? "" : "; run it again for the others");
+  context.err << fmt::format(
+      "{} revoked{}{}\n", revoked,
+      already > 0 ? fmt::format(", {} before", already) : std::string(),
+      whole ? "" : "; run it again for the others");
   if (whole) return kDone;
   return revoked > 0 ? kPartlyDone : ExitCodeOfAll(failed, more);
 }
@@ -169,7 +203,9 @@ absl::StatusOr<int> Revoke(const CommandContext& context,
     LATCHKEY_ASSIGN_OR_RETURN(const v1::RevokeTokenResponse preview,
                               Preview(*api, request));
     Print(context, flags.output, preview);
-    context.err << fmt::format("would revoke {}\n", CountText(preview));
+    const int already = SayRevokedAlready(context, "", preview);
+    context.err << fmt::format("would revoke {}\n",
+                               CountText(preview, already));
     return kDone;
   }
   if (ask) {

@@ -299,6 +299,19 @@ TEST_F(BatchTest, OneBadItemSpoilsNoOther) {
   EXPECT_EQ(Run({"batch", Machines(3)}).exit_code, 3) << "none was done";
 }
 
+TEST_F(BatchTest, WhatTheBrokerFindsWrongIsNamedByItsLine) {
+  broker_->judge = [](const v1::IssueTokenRequest& request) {
+    return request.scope().node_name() == "worker-1"
+               ? latchkey::InvalidField("lifetime", "too long")
+               : absl::OkStatus();
+  };
+  const CtlResult result = Run({"batch", Machines(3)});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("what to do: correct lifetime in " +
+                                          dir_.File("machines.csv") + ":3"),
+                                Not(HasSubstr("--lifetime"))));
+}
+
 TEST_F(BatchTest, AnItemWhoseErrorPassesIsAskedForAgain) {
   int calls = 0;
   broker_->judge = [&](const v1::IssueTokenRequest& request) {

@@ -146,6 +146,20 @@ TEST_F(CommandsTest, IssueOnlyAsksWithValidateOnly) {
       << "there is nothing to write";
 }
 
+TEST_F(CommandsTest, IssueShowsItsPreview) {
+  const auto preview = [this](const std::string& output) {
+    return Run({"issue", "--node", "w", "--validate-only", "-o", output});
+  };
+  EXPECT_THAT(preview("json").out, HasSubstr("\"nodeName\": \"w\""));
+  EXPECT_THAT(preview("yaml").out, HasSubstr("nodeName: \"w\""));
+  for (const char* output : {"name", "env", "cloud-init"}) {
+    const CtlResult refused = preview(output);
+    EXPECT_EQ(refused.exit_code, 2) << output;
+    EXPECT_THAT(refused.err, HasSubstr(std::string("-o ") + output));
+  }
+  EXPECT_THAT(broker_->issues, SizeIs(2)) << "the others were not asked for";
+}
+
 TEST_F(CommandsTest, ARefusalSaysWhyAndWhatToDo) {
   broker_->next_errors = {Denied()};
   const CtlResult result = Run({"issue", "--node", "w"});
@@ -629,6 +643,36 @@ TEST_F(CommandsTest, RevokeByIdIsAskedOnATerminalOnly) {
   EXPECT_EQ(broker_->tokens[0].state(), v1::TOKEN_STATE_REVOKED);
   EXPECT_EQ(broker_->revocations.back().reason(), "leaked");
   EXPECT_EQ(Run(arguments).exit_code, 0) << "a script is not asked";
+}
+
+TEST_F(CommandsTest, RevokeSaysWhatWasRevokedAlready) {
+  broker_->AddToken("abc123", "worker-1");
+  const auto revoke = [this](const std::string& reason) {
+    return Run({"revoke", "abc123", "--reason", reason});
+  };
+  EXPECT_EQ(revoke("leaked").err, "1 revoked\n");
+  EXPECT_EQ(revoke("leaked").err, "1 revoked\n") << "that is what was asked";
+  const CtlResult again = revoke("other");
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_THAT(again.err,
+              AllOf(HasSubstr("revoked already, by the caller"),
+                    HasSubstr("leaked"), HasSubstr("0 revoked, 1 before")));
+  const CtlResult preview =
+      Run({"revoke", "abc123", "--reason", "leaked", "--dry-run"});
+  EXPECT_THAT(preview.err, AllOf(HasSubstr("revoked already"),
+                                 HasSubstr("would revoke 0 tokens")));
+  EXPECT_THAT(Run({"revoke", "abc123", "--reason", "other"}, "y\n", true).err,
+              HasSubstr("there is nothing to revoke"));
+}
+
+TEST_F(CommandsTest, RevokeSaysThatASpentTokenCannotBeRevoked) {
+  broker_->AddToken("abc123", "worker-1", v1::TOKEN_STATE_SPENT);
+  const CtlResult result =
+      Run({"revoke", "--state", "issued,spent", "--reason", "x", "--yes"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("spent"), HasSubstr("--state"),
+                                HasSubstr("cannot be revoked")));
+  EXPECT_THAT(broker_->revocations, IsEmpty());
 }
 
 TEST_F(CommandsTest, AFlagTakesOneWord) {

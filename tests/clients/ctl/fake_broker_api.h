@@ -201,13 +201,20 @@ class FakeBrokerApi final : public latchkey::BrokerApi {
                             "TOKEN_SPENT", "it is spent"));
       return;
     }
-    if (!request.validate_only()) token.set_state(v1::TOKEN_STATE_REVOKED);
+    if (!request.validate_only() && token.state() != v1::TOKEN_STATE_REVOKED) {
+      token.set_state(v1::TOKEN_STATE_REVOKED);
+      token.mutable_revocation()->set_revoked_by("the caller");
+      token.mutable_revocation()->set_reason(request.reason());
+    }
     *response.add_tokens() = token;
   }
   static void Fill(v1::ItemError& error, const absl::Status& status) {
     error.set_code(static_cast<int>(status.code()));
     error.set_message(std::string(status.message()));
     error.set_reason(latchkey::ReasonOf(status));
+    for (const auto& [key, value] : latchkey::MetadataOf(status)) {
+      (*error.mutable_metadata())[key] = value;
+    }
     const auto delay = latchkey::RetryAfterOf(status);
     if (delay) {
       error.mutable_retry_delay()->set_seconds(absl::ToInt64Seconds(*delay));
