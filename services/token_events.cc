@@ -16,22 +16,31 @@ using kubernetes::CertificateSigningRequest;
 // How often what is held up is looked at again.
 constexpr absl::Duration kHoldingTick = absl::Milliseconds(500);
 
-constexpr char kForgotten[] =
-    "the cursor is older than what the cluster remembers";
-constexpr char kUnknown[] =
-    "the cluster could not tell what happened since the cursor";
-constexpr char kTooMany[] = "too much happened since the cursor";
-constexpr char kSlow[] = "this client read too slowly";
-constexpr char kRelisted[] = "the broker's own watch was interrupted";
-constexpr char kAhead[] = "the cursor is of another cluster, or of its future";
-
-const char* WhyMissed(const absl::Status& status) {
-  if (absl::IsOutOfRange(status)) return kForgotten;
-  if (absl::IsResourceExhausted(status)) return kTooMany;
-  return kUnknown;
+GapCause WhyMissed(const absl::Status& status) {
+  if (absl::IsOutOfRange(status)) return GapCause::kCursorTooOld;
+  if (absl::IsResourceExhausted(status)) return GapCause::kTooMuch;
+  return GapCause::kUnknown;
 }
 
 }  // namespace
+
+std::string_view GapReason(GapCause cause) {
+  switch (cause) {
+    case GapCause::kReadTooSlowly:
+      return "this client read too slowly";
+    case GapCause::kCursorTooOld:
+      return "the cursor is older than what the cluster remembers";
+    case GapCause::kCursorAhead:
+      return "the cursor is of another cluster, or of its future";
+    case GapCause::kTooMuch:
+      return "too much happened since the cursor";
+    case GapCause::kWatchInterrupted:
+      return "the broker's own watch was interrupted";
+    case GapCause::kUnknown:
+      break;
+  }
+  return "the cluster could not tell what happened since the cursor";
+}
 
 TokenEvents::TokenEvents(Options options, KubernetesClient& client)
     : options_(options), client_(client), merge_(options.patience) {
@@ -205,13 +214,13 @@ TokenEvents::News TokenEvents::NextMissed(Position& position) {
   position.started_ = true;
   if (!request.status.ok()) return Gap(position, WhyMissed(request.status));
   Past& past = *request.past;
-  if (past.dropped) return Gap(position, kSlow);
+  if (past.dropped) return Gap(position, GapCause::kReadTooSlowly);
   past.last_read = ++reads_;
   while (position.next_missed_ < past.events.size()) {
     const VersionedEvent& event = past.events[position.next_missed_++];
     if (event.version <= position.cut_.of(event.source)) continue;
     position.cut_.of(event.source) = event.version;
-    return {.kind = News::Kind::kEvent, .event = event.event, .gap = {}};
+    return {.kind = News::Kind::kEvent, .event = event.event};
   }
   position.cut_ = {
       .records = std::max(position.cut_.records, request.to.records),
@@ -219,41 +228,42 @@ TokenEvents::News TokenEvents::NextMissed(Position& position) {
   position.epoch_ = request.epoch;
   position.request_.reset();
   if (position.epoch_ == epoch_ && !position.cut_.Covers(base_)) {
-    return Gap(position, kSlow);
+    return Gap(position, GapCause::kReadTooSlowly);
   }
   position.next_ = first_;
   return NextLive(position);
 }
 
 TokenEvents::News TokenEvents::NextLive(Position& position) {
-  if (position.epoch_ != epoch_) return Gap(position, kRelisted);
-  if (position.next_ < first_) return Gap(position, kSlow);
+  if (position.epoch_ != epoch_)
+    return Gap(position, GapCause::kWatchInterrupted);
+  if (position.next_ < first_) return Gap(position, GapCause::kReadTooSlowly);
   while (position.next_ < RingEnd()) {
     const VersionedEvent& event = ring_[position.next_++ - first_];
     // Told by another replica, which may have mixed the sources otherwise.
     if (event.version <= position.cut_.of(event.source)) continue;
     position.cut_.of(event.source) = event.version;
-    return {.kind = News::Kind::kEvent, .event = event.event, .gap = {}};
+    return {.kind = News::Kind::kEvent, .event = event.event};
   }
   const bool ahead = !head_.Covers(position.cut_);
   const absl::Time now = ExecutionNow();
   position.ahead_since_ =
       ahead ? std::min(position.ahead_since_, now) : absl::InfiniteFuture();
   if (now - position.ahead_since_ > options_.max_ahead) {
-    return Gap(position, kAhead);
+    return Gap(position, GapCause::kCursorAhead);
   }
   position.cut_ = {.records = std::max(position.cut_.records, head_.records),
                    .csrs = std::max(position.cut_.csrs, head_.csrs)};
   return {};
 }
 
-TokenEvents::News TokenEvents::Gap(Position& position, std::string why) {
+TokenEvents::News TokenEvents::Gap(Position& position, GapCause why) {
   position.request_.reset();
   position.cut_ = head_;
   position.epoch_ = epoch_;
   position.next_ = RingEnd();
   position.ahead_since_ = absl::InfiniteFuture();
-  return {.kind = News::Kind::kGap, .event = nullptr, .gap = std::move(why)};
+  return {.kind = News::Kind::kGap, .event = nullptr, .gap = why};
 }
 
 void TokenEvents::Keep(const std::shared_ptr<Past>& newest) {

@@ -36,6 +36,19 @@
 
 namespace latchkey {
 
+// Why events are missing.
+enum class GapCause {
+  kReadTooSlowly,
+  kCursorTooOld,
+  kCursorAhead,
+  kTooMuch,
+  kWatchInterrupted,
+  kUnknown,
+};
+
+// The cause for people.
+std::string_view GapReason(GapCause cause);
+
 // Safe for concurrent use.
 class TokenEvents {
  public:
@@ -99,7 +112,7 @@ class TokenEvents {
     enum class Kind { kNothing, kEvent, kGap };
     Kind kind = Kind::kNothing;
     std::shared_ptr<const TokenEvent> event;
-    std::string gap;  // for people
+    GapCause gap = GapCause::kUnknown;  // of a gap
   };
 
   // Both are called on a thread of this object's, with no lock held, one at a
@@ -162,7 +175,7 @@ class TokenEvents {
   News NextMissed(Position& position) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   News NextLive(Position& position) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Moves `position` to the present.
-  News Gap(Position& position, std::string why)
+  News Gap(Position& position, GapCause why)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void TellReaders(const std::stop_token& stop);

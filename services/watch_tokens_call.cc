@@ -46,6 +46,24 @@ v1::TokenEvent::Type ToMessage(TokenEventType type) {
   return v1::TokenEvent::TYPE_UNSPECIFIED;
 }
 
+v1::Gap::Cause ToMessage(GapCause cause) {
+  switch (cause) {
+    case GapCause::kReadTooSlowly:
+      return v1::Gap::READ_TOO_SLOWLY;
+    case GapCause::kCursorTooOld:
+      return v1::Gap::CURSOR_TOO_OLD;
+    case GapCause::kCursorAhead:
+      return v1::Gap::CURSOR_AHEAD;
+    case GapCause::kTooMuch:
+      return v1::Gap::TOO_MUCH;
+    case GapCause::kWatchInterrupted:
+      return v1::Gap::WATCH_INTERRUPTED;
+    case GapCause::kUnknown:
+      return v1::Gap::UNKNOWN;
+  }
+  return v1::Gap::CAUSE_UNSPECIFIED;
+}
+
 // What is asked for, in domain types.
 struct Wanted {
   TokenFilter filter;
@@ -209,7 +227,8 @@ class TokenWatches::Stream final : public WatchReactor,
       const TokenEvents::News news = watches_.events_.Next(*position_);
       switch (news.kind) {
         case TokenEvents::News::Kind::kGap:
-          response_.mutable_gap()->set_reason(news.gap);
+          response_.mutable_gap()->set_cause(ToMessage(news.gap));
+          response_.mutable_gap()->set_reason(std::string(GapReason(news.gap)));
           return true;
         case TokenEvents::News::Kind::kEvent:
           if (!MayTell(news.event->record)) continue;

@@ -602,6 +602,7 @@ TEST_F(SmallRingTest,
     ++told;
   }
   EXPECT_LT(told, kEvents);
+  EXPECT_EQ(slow.last().gap().cause(), v1::Gap::READ_TOO_SLOWLY);
   EXPECT_FALSE(slow.last().gap().reason().empty());
 }
 

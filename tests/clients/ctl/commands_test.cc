@@ -861,7 +861,10 @@ TEST_F(CommandsTest, WatchSaysWhereEventsAreMissing) {
   v1::WatchTokensResponse gap;
   gap.set_cursor("c9");
   gap.mutable_gap()->set_reason("too slow\x1b[2J");
-  broker_->streams = {{{gap}, Denied()}};
+  gap.mutable_gap()->set_cause(v1::Gap::READ_TOO_SLOWLY);
+  broker_->streams = {{{gap}, Denied()}, {{gap}, Denied()}};
+  EXPECT_THAT(Run({"watch", "-o", "json"}).out,
+              HasSubstr(R"("cause":"READ_TOO_SLOWLY")"));
   const CtlResult result = Run({"watch"});
   EXPECT_THAT(result.err, AllOf(HasSubstr("events are missing here (too slow"),
                                 Not(HasSubstr("\x1b"))));
