@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "core/refusal.h"
 #include "services/join_controller.h"
 #include "services/record_index.h"
 #include "services/watch_cursor.h"
@@ -338,6 +339,28 @@ TEST_F(TokenEventsTest, WhoResumesWaitsForAServerThatIsAway) {
   ASSERT_TRUE(resumed.ReadsAtLeast(kThreeLives));
   EXPECT_EQ(resumed.lives(), ThreeLives());
   EXPECT_THAT(resumed.gaps(), IsEmpty());
+}
+
+TEST_F(TokenEventsTest, ALookBackWaitsAsLongAsABusyServerAsks) {
+  auto first = Start();
+  Tail tail(first->events, std::nullopt);
+  ASSERT_TRUE(tail.Starts());
+  const EventCut begin = tail.cut();
+  IssueDirect("aaaaaa");
+  ASSERT_TRUE(tail.ReadsAtLeast(1));
+  first.reset();
+  const auto late = Start();
+  constexpr absl::Duration kAsked = absl::Milliseconds(700);
+  absl::Time refused;
+  absl::Time asked_again;
+  api_.BeforeNext(Verb::kList, 1, [&] { refused = absl::Now(); });
+  api_.FailNext(
+      Verb::kList, 1,
+      latchkey::WithRetryAfter(absl::ResourceExhaustedError("429"), kAsked));
+  api_.BeforeNext(Verb::kList, 2, [&] { asked_again = absl::Now(); });
+  Tail resumed(late->events, begin);
+  ASSERT_TRUE(resumed.ReadsAtLeast(1));
+  EXPECT_GE(asked_again - refused, kAsked);
 }
 
 TEST_F(TokenEventsTest, WhoMissedTooMuchCostsNobodyElseHisResume) {
