@@ -31,8 +31,10 @@ namespace {
 constexpr int kMaxAnswerBytes = 64 << 20;
 // For a broker that is back.
 constexpr absl::Duration kConnectPatience = absl::Seconds(5);
-// What nobody wonders about yet.
+// What nobody wonders about yet: when something has failed, and when all is
+// well so far. A thousand tokens take a while.
 constexpr absl::Duration kQuiet = absl::Seconds(2);
+constexpr absl::Duration kLongQuiet = absl::Seconds(5);
 
 struct Symptom {
   std::string_view text;
@@ -174,7 +176,7 @@ class GrpcBrokerApi final : public BrokerApi {
     // Of the last attempt that somebody answered, or could not be sent to.
     absl::Status told;
     bool may_be_done = false;
-    const absl::Duration quiet_until = calls_.pace.Elapsed() + kQuiet;
+    const absl::Duration begin = calls_.pace.Elapsed();
     const absl::Status status =
         CallRepeatedly(calls_.pace, calls_.timeout, [&](absl::Duration left) {
           const absl::Time end = absl::Now() + left;
@@ -183,13 +185,13 @@ class GrpcBrokerApi final : public BrokerApi {
           context.set_deadline(absl::ToChronoTime(end));
           LATCHKEY_RETURN_IF_ERROR(Authenticate(context));
           absl::Status answer = FromGrpcStatus(
-              Attempt(rpc, context, request, response, quiet_until, told));
+              Attempt(rpc, context, request, response, begin, told));
           const bool sent =
               IsOutOfTime(answer) ? IsConnected() : !NeverConnected(answer);
           if (sent && MayBeDone(answer)) may_be_done = true;
           if (IsWorthRepeating(answer)) {
             told = answer;
-            if (calls_.pace.Elapsed() >= quiet_until) NoteDelay(told);
+            if (calls_.pace.Elapsed() - begin >= kQuiet) NoteDelay(told);
           }
           return answer;
         });
@@ -198,12 +200,12 @@ class GrpcBrokerApi final : public BrokerApi {
         Explained(IsOutOfTime(status) ? OutOfTime(told) : status), may_be_done);
   }
 
-  // One call. One that takes long says so before it has ended, and what the
-  // attempt before it was `told`.
+  // One call. One that takes long since `begin` says so before it has ended,
+  // and what the attempt before it was `told`.
   template <typename Request, typename Response>
   grpc::Status Attempt(Rpc<Request, Response> rpc, grpc::ClientContext& context,
                        const Request& request, Response& response,
-                       absl::Duration quiet_until, const absl::Status& told) {
+                       absl::Duration begin, const absl::Status& told) {
     grpc::CompletionQueue queue;
     const auto reader = (stub_.get()->*rpc)(&context, request, &queue);
     grpc::Status status;
@@ -212,7 +214,8 @@ class GrpcBrokerApi final : public BrokerApi {
     bool ok = false;
     const absl::Time quiet_end =
         noted_ ? absl::InfiniteFuture()
-               : absl::Now() + (quiet_until - calls_.pace.Elapsed());
+               : absl::Now() + (begin + (told.ok() ? kLongQuiet : kQuiet) -
+                                calls_.pace.Elapsed());
     if (queue.AsyncNext(&tag, &ok, absl::ToChronoTime(quiet_end)) ==
         grpc::CompletionQueue::TIMEOUT) {
       NoteDelay(told);
