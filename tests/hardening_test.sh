@@ -167,11 +167,7 @@ fi
 
 # --- the programs
 for program in latchkeyd latchkeyctl latchkey-join; do
-  # Of calls that are fortified at run time the other two may have none: of them
-  # only the flag is known.
-  wanted=plain
-  if [ "$program" = latchkeyd ]; then wanted=$fortified; fi
-  found=$(faults "$bin/$program" "$wanted")
+  found=$(faults "$bin/$program" "$fortified")
   [ -n "$found" ] || continue
   echo "$bin/$program:"
   printf '%s\n' "$found"
