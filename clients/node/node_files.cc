@@ -115,6 +115,14 @@ absl::Status CheckNotInTheWay(const std::string& path, bool link_wanted) {
   return absl::OkStatus();
 }
 
+// A file that cannot be read now, for want of descriptors or for a disk that
+// fails, may be all that it should be.
+absl::Status Unread(const absl::Status& why) {
+  const std::string what(why.message());
+  return absl::IsInternal(why) ? absl::UnavailableError(what)
+                               : absl::NotFoundError(what);
+}
+
 }  // namespace
 
 NodeFiles::NodeFiles(NodeFilePaths paths) : paths_(std::move(paths)) {}
@@ -132,9 +140,7 @@ absl::StatusOr<Certificate> NodeFiles::CheckCredentialFile(
                                     : absl::NotFoundError(what);
   };
   auto content = ReadFileBounded(path, kMaxCredentialBytes);
-  if (!content.ok()) {
-    return absl::NotFoundError(std::string(content.status().message()));
-  }
+  if (!content.ok()) return Unread(content.status());
   const SecretString pem(*content);
   Wipe(*content);
   const auto certificates = Certificate::ParseAll(pem.Reveal());
@@ -153,9 +159,7 @@ absl::StatusOr<Certificate> NodeFiles::CheckCredentialFile(
 absl::Status NodeFiles::CheckKubeconfig() const {
   const auto text =
       ReadFileBounded(paths_.kubeconfig, ConfigDocument::kMaxBytes);
-  if (!text.ok()) {
-    return absl::NotFoundError(std::string(text.status().message()));
-  }
+  if (!text.ok()) return Unread(text.status());
   const auto document = ConfigDocument::Parse(paths_.kubeconfig, *text);
   if (!document.ok()) {
     return absl::NotFoundError(std::string(document.status().message()));

@@ -156,7 +156,8 @@ absl::StatusOr<JoinResult> NodeJoiner::Attempt::Run() {
   if (found.ok()) {
     return JoinResult{JoinResult::Kind::kAlreadyJoined, *std::move(found)};
   }
-  // It has joined, and its clock is behind: a new key would not fit the ticket.
+  // It has joined, perhaps, and its clock is behind or its disk fails: a new
+  // key would not fit the ticket.
   if (absl::IsUnavailable(found.status())) return found.status();
   LATCHKEY_ASSIGN_OR_RETURN(const std::shared_ptr<void> lock, Lock());
   LATCHKEY_RETURN_IF_ERROR(with_.files.Prepare());

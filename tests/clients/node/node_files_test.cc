@@ -1,5 +1,6 @@
 #include "clients/node/node_files.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -146,6 +147,19 @@ TEST_F(NodeFilesTest, OddPathsStayOneYamlString) {
   ASSERT_THAT(files.Prepare(), IsOk());
   ASSERT_THAT(files.Install(NewCredential(), clock_.Now()), IsOk());
   EXPECT_THAT(files.FindCredential("node-1", clock_.Now()), IsOk());
+}
+
+TEST_F(NodeFilesTest, WhatCannotBeReadNowMayBeACredential) {
+  ASSERT_THAT(files_.Prepare(), IsOk());
+  ASSERT_THAT(files_.Install(NewCredential(), clock_.Now()), IsOk());
+  ASSERT_THAT(Found(), IsOk());
+  rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto found = Found();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THAT(found, StatusIs(absl::StatusCode::kUnavailable));
 }
 
 TEST_F(NodeFilesTest, InstallsOverAnOlderCredential) {
