@@ -1,5 +1,7 @@
 #include "server/cluster_probe.h"
 
+#include <atomic>
+
 #include <absl/status/status.h>
 #include <gmock/gmock.h>
 
@@ -56,13 +58,17 @@ TEST(ClusterProbeTest, NoticesBoth) {
   client.FailNext(Verb::kGet, 5, absl::UnavailableError("gone"));
   bool before = true;
   bool after = false;
-  const ClusterProbe* seen = nullptr;
-  client.BeforeNext(Verb::kGet, 2, [&] { before = seen->reachable(); });
-  client.BeforeNext(Verb::kGet, 5, [&] { after = seen->reachable(); });
-  client.BeforeNext(Verb::kGet, 6, [&] { before |= seen->reachable(); });
-  // Each is looked at before the next answer, so `seen` is set by then.
-  const ClusterProbe probe(client, absl::Milliseconds(50));
-  seen = &probe;
+  std::atomic<const ClusterProbe*> made = nullptr;
+  // Each answer is looked at before the next request.
+  const auto reachable = [&] {
+    WaitUntil([&] { return made.load() != nullptr; });
+    return made.load()->reachable();
+  };
+  client.BeforeNext(Verb::kGet, 2, [&] { before = reachable(); });
+  client.BeforeNext(Verb::kGet, 5, [&] { after = reachable(); });
+  client.BeforeNext(Verb::kGet, 6, [&] { before |= reachable(); });
+  const ClusterProbe probe(client, kOften);
+  made = &probe;
   ASSERT_TRUE(WaitUntil([&] { return client.Calls(Verb::kGet) >= 7; }));
   EXPECT_FALSE(before);
   EXPECT_TRUE(after);
