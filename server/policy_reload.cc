@@ -20,14 +20,6 @@ using FieldTexts = std::map<std::string, std::string>;
 
 constexpr size_t kDigestLength = 16;
 
-// Nothing if `text` is no configuration.
-std::optional<AuthenticationConfig> AuthenticationIn(const std::string& path,
-                                                     const std::string& text) {
-  const auto config = ParseBrokerConfig(path, text);
-  if (!config.ok()) return std::nullopt;
-  return config->authentication;
-}
-
 bool IsPolicyField(std::string_view field) {
   return field == "policy" || field == "policy_tests";
 }
@@ -67,13 +59,14 @@ std::vector<std::string> OtherChanges(const FieldTexts& before,
 }  // namespace
 
 PolicyReload::PolicyReload(std::string path, const std::string& text,
-                           const FileStamp& stamp, LivePolicy& policy,
-                           const Clock& clock)
+                           const FileStamp& stamp,
+                           AuthenticationConfig authentication,
+                           LivePolicy& policy, const Clock& clock)
     : path_(std::move(path)),
       policy_(policy),
       clock_(clock),
       at_start_(FieldTextsOf(path_, text)),
-      authentication_(AuthenticationIn(path_, text)),
+      authentication_(std::move(authentication)),
       last_read_(at_start_),
       read_(stamp),
       changed_at_(clock.Now()) {
@@ -110,9 +103,8 @@ absl::Status PolicyReload::TakeOver() {
   LATCHKEY_ASSIGN_OR_RETURN(BrokerConfig config,
                             ParseBrokerConfig(path_, text));
   FieldTexts fields = FieldTextsOf(path_, text);
-  if (authentication_.has_value() &&
-      TextOf(at_start_, "authentication") != TextOf(fields, "authentication")) {
-    const auto judged = ParseBrokerConfig(path_, text, &*authentication_);
+  if (TextOf(at_start_, "authentication") != TextOf(fields, "authentication")) {
+    const auto judged = ParseBrokerConfig(path_, text, &authentication_);
     if (!judged.ok()) {
       return absl::InvalidArgumentError(fmt::format(
           "{}\n`authentication` has changed too, which takes a restart; the "

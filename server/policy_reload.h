@@ -25,11 +25,10 @@ namespace latchkey {
 // All or nothing: a file with any mistake, in whatever part, or with a
 // self-test that fails, changes nothing, and the policy in use stays. Of a good
 // one, only `policy` and `policy_tests` are taken over; what else changed needs
-// a restart, and the log says so. Identities are told by the
-// `authentication` of the start until then, so the new policy is judged by that
-// one: a rule for an attribute that it does not map is a mistake. Calls in
-// hand are decided by the policy that they began with, and none waits for a
-// reload.
+// a restart, and the log says so. Identities are told by the `authentication`
+// of the start until then, so the new policy is judged by that one: a rule for
+// an attribute that it does not map is a mistake. Calls in hand are decided by
+// the policy that they began with, and none waits for a reload.
 //
 // One thread calls Reload() and Poll(); counts() is safe from any.
 class PolicyReload {
@@ -49,10 +48,12 @@ class PolicyReload {
     std::string digest;
   };
 
-  // `policy` was made of `text`, which `path` had at the start, and `stamp` was
-  // taken before that was read. Both references must outlive this.
+  // `policy` was made of `text`, which `path` had at the start,
+  // `authentication` is what it says of that, and `stamp` was taken before it
+  // was read. Both references must outlive this.
   PolicyReload(std::string path, const std::string& text,
-               const FileStamp& stamp, LivePolicy& policy, const Clock& clock);
+               const FileStamp& stamp, AuthenticationConfig authentication,
+               LivePolicy& policy, const Clock& clock);
 
   // Reads the file now, changed or not. The error is logged, and answered for
   // tests: kInvalidArgument with every mistake, or as ReadFileBounded().
@@ -84,7 +85,7 @@ class PolicyReload {
   const Clock& clock_;
   // The fields of the file as it was at the start, and as it was last.
   const std::map<std::string, std::string> at_start_;
-  const std::optional<AuthenticationConfig> authentication_;  // in force
+  const AuthenticationConfig authentication_;  // in force
   std::map<std::string, std::string> last_read_;
   // As the file was when it was read last; absent: to be read anyway.
   std::optional<FileStamp> read_;

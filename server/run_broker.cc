@@ -58,8 +58,8 @@ int RunConfigured(const std::string& path, const LoadedConfig& loaded,
   const absl::StatusOr<std::unique_ptr<Broker>> broker =
       Broker::Start(loaded.config, clock);
   if (!broker.ok()) return Complain(broker.status());
-  PolicyReload reload(path, loaded.text, loaded.stamp, (*broker)->policy(),
-                      clock);
+  PolicyReload reload(path, loaded.text, loaded.stamp,
+                      loaded.config.authentication, (*broker)->policy(), clock);
   LogEvent(LogLevel::kInfo, "broker listens",
            {{"version", kVersion},
             {"policy", reload.counts().digest},

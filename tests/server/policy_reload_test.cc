@@ -11,6 +11,7 @@
 
 #include "clients/files/durable_file.h"
 #include "core/reasons.h"
+#include "server/broker_config.h"
 #include "services/misuse.h"
 #include "services/token_broker.h"
 #include "storage/memory_token_store.h"
@@ -74,7 +75,7 @@ class PolicyReloadTest : public ::testing::Test {
   LivePolicy policy_{Policy({{.name = "only",
                               .provisioners = {{{{"common_name", "ci"}}}},
                               .node_names = {"old-*"}}})};
-  PolicyReload reload_{path_, text_, *StampOfFile(path_), policy_, clock_};
+  PolicyReload reload_{path_, text_, *StampOfFile(path_), {}, policy_, clock_};
 };
 
 TEST_F(PolicyReloadTest, TakesAChangedFileOver) {
@@ -185,7 +186,10 @@ policy_tests:
   };
   const std::string before = with_attribute("branch", "only");
   Replace(before);
-  PolicyReload reload(path_, before, *StampOfFile(path_), policy_, clock_);
+  const auto config = ParseBrokerConfig(path_, before);
+  ASSERT_THAT(config, IsOk());
+  PolicyReload reload(path_, before, *StampOfFile(path_),
+                      config->authentication, policy_, clock_);
   // By itself the file is right; but nobody has such an attribute yet.
   Replace(with_attribute("team", "only"));
   EXPECT_THAT(reload.Reload(),
@@ -236,7 +240,7 @@ TEST_F(PolicyReloadTest, SeesAConfigMapChange) {
   fs::create_symlink("..1", mount.File("..data"));
   fs::create_symlink("..data/broker.yaml", mount.File("broker.yaml"));
   const std::string path = mount.File("broker.yaml");
-  PolicyReload reload(path, text_, *StampOfFile(path), policy_, clock_);
+  PolicyReload reload(path, text_, *StampOfFile(path), {}, policy_, clock_);
   fs::create_directory(mount.File("..2"));
   mount.Write("..2/broker.yaml", ConfigWith("new-*"));
   ASSERT_THAT(SwapSymlink(mount.File("..data"), "..2"), IsOk());
