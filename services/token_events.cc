@@ -16,31 +16,7 @@ using kubernetes::CertificateSigningRequest;
 // How often what is held up is looked at again.
 constexpr absl::Duration kHoldingTick = absl::Milliseconds(500);
 
-GapCause WhyMissed(const absl::Status& status) {
-  if (absl::IsOutOfRange(status)) return GapCause::kCursorTooOld;
-  if (absl::IsResourceExhausted(status)) return GapCause::kTooMuch;
-  return GapCause::kUnknown;
-}
-
 }  // namespace
-
-std::string_view GapReason(GapCause cause) {
-  switch (cause) {
-    case GapCause::kReadTooSlowly:
-      return "this client read too slowly";
-    case GapCause::kCursorTooOld:
-      return "the cursor is older than what the cluster remembers";
-    case GapCause::kCursorAhead:
-      return "the cursor is of another cluster, or of its future";
-    case GapCause::kTooMuch:
-      return "too much happened since the cursor";
-    case GapCause::kWatchInterrupted:
-      return "the broker's own watch was interrupted";
-    case GapCause::kUnknown:
-      break;
-  }
-  return "the cluster could not tell what happened since the cursor";
-}
 
 TokenEvents::TokenEvents(Options options, KubernetesClient& client)
     : options_(options), client_(client), merge_(options.patience) {
@@ -212,7 +188,7 @@ bool TokenEvents::Start(Position& position) {
 TokenEvents::News TokenEvents::NextMissed(Position& position) {
   const Request& request = *position.request_;
   position.started_ = true;
-  if (!request.status.ok()) return Gap(position, WhyMissed(request.status));
+  if (request.gap.has_value()) return Gap(position, *request.gap);
   Past& past = *request.past;
   if (past.dropped) return Gap(position, GapCause::kReadTooSlowly);
   past.last_read = ++reads_;
@@ -380,9 +356,12 @@ void TokenEvents::Answer(std::vector<std::shared_ptr<Request>> requests,
       requests_.push_back(std::move(request));
       continue;
     }
-    request->status =
-        too_many ? absl::ResourceExhaustedError("too many events were missed")
-                 : missed.status;
+    if (too_many) {
+      request->gap = GapCause::kTooMuch;
+    } else if (!missed.status.ok()) {
+      request->gap = absl::IsOutOfRange(missed.status) ? GapCause::kCursorTooOld
+                                                       : GapCause::kUnknown;
+    }
     request->past = past;
     request->to = to;
     request->epoch = epoch;

@@ -46,9 +46,6 @@ enum class GapCause {
   kUnknown,
 };
 
-// The cause for people.
-std::string_view GapReason(GapCause cause);
-
 // Safe for concurrent use.
 class TokenEvents {
  public:
@@ -93,7 +90,7 @@ class TokenEvents {
     struct Request {
       EventCut from;
       bool done = false;
-      absl::Status status;
+      std::optional<GapCause> gap;  // in place of the past
       std::shared_ptr<Past> past;
       EventCut to;
       uint64_t epoch = 0;

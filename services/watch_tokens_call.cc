@@ -64,6 +64,25 @@ v1::Gap::Cause ToMessage(GapCause cause) {
   return v1::Gap::CAUSE_UNSPECIFIED;
 }
 
+// The cause for people.
+std::string_view GapReason(GapCause cause) {
+  switch (cause) {
+    case GapCause::kReadTooSlowly:
+      return "this client read too slowly";
+    case GapCause::kCursorTooOld:
+      return "the cursor is older than what the cluster remembers";
+    case GapCause::kCursorAhead:
+      return "the cursor is of another cluster, or of its future";
+    case GapCause::kTooMuch:
+      return "too much happened since the cursor";
+    case GapCause::kWatchInterrupted:
+      return "the broker's own watch was interrupted";
+    case GapCause::kUnknown:
+      break;
+  }
+  return "the cluster could not tell what happened since the cursor";
+}
+
 // What is asked for, in domain types.
 struct Wanted {
   TokenFilter filter;
