@@ -134,7 +134,6 @@ void World::DeleteSomething() {
 void World::DeleteAToken() {
   const Machine& machine = *machines_[faults_.Below(machines_.size())];
   if (machine.token_id.empty()) return;
-  deleted_tokens_.insert(machine.token_id);
   log_.AllowDeletion(machine.token_id);
   network_.Trace("token " + machine.token_id + " is deleted");
   const latchkey::ObjectName name{"kube-system",

@@ -356,7 +356,7 @@ bool World::WasAwayFor(const Machine& machine, absl::Time from,
 }
 
 bool World::IsExcused(const Machine& machine) {
-  if (machine.thief || deleted_tokens_.contains(machine.token_id)) return true;
+  if (machine.thief || log_.MayBeDeleted(machine.token_id)) return true;
   const bool issued = !machine.token_id.empty();
   // The other one came first.
   if (machine.id_reused && !issued) return true;

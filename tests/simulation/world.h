@@ -214,7 +214,6 @@ class World {
   const bool short_lives_;
   std::vector<std::unique_ptr<SimulatedBroker>> brokers_;
   std::vector<std::unique_ptr<Machine>> machines_;
-  std::set<std::string> deleted_tokens_;
   std::set<std::string> tokens_of_deleted_csrs_;
   bool peace_ = false;
   Absence api_server_away_;

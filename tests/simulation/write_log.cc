@@ -433,7 +433,7 @@ bool WriteLog::HasRunOut(const TokenRecord& record) const {
 // it is given more.
 void WriteLog::CheckRemoval(const Life& life) {
   const std::string& id = life.record.id.text();
-  if (life.ran_out || HasRunOut(life.record) || deletable_.contains(id)) return;
+  if (life.ran_out || HasRunOut(life.record) || MayBeDeleted(id)) return;
   Complain(IsOver(life.record) ? "a tombstone was removed before its time"
                                : "a token was removed before its time",
            id);

@@ -81,6 +81,9 @@ class WriteLog {
   void SetFreezes(bool freezes) { freezes_ = freezes; }
   // Somebody may delete tokens of this id, whatever their time, from now on.
   void AllowDeletion(const std::string& id) { deletable_.insert(id); }
+  bool MayBeDeleted(const std::string& id) const {
+    return deletable_.contains(id);
+  }
   // Keeps what everybody may read of objects, for PublicTexts().
   void KeepTexts() { keep_texts_ = true; }
 
