@@ -162,7 +162,7 @@ absl::StatusOr<JoinResult> NodeJoiner::Attempt::Run() {
   LATCHKEY_ASSIGN_OR_RETURN(const std::shared_ptr<void> lock, Lock());
   LATCHKEY_RETURN_IF_ERROR(with_.files.Prepare());
   found = with_.files.FindCredential(plan_.node_name, with_.clock.Now());
-  if (!found.ok() && !absl::IsUnavailable(found.status())) {
+  if (absl::IsNotFound(found.status())) {
     found = with_.files.Recover(plan_.node_name, with_.clock.Now());
   }
   if (absl::IsUnavailable(found.status())) return found.status();

@@ -38,8 +38,7 @@ class NodeStore {
   // node, with the reach of CheckNodeCertificate, and the kubeconfig leads to
   // it. kUnavailable if all of that is so but that it is not valid yet, when
   // the clock is behind, or if a file of them cannot be read now. kNotFound
-  // otherwise, saying what is missing. Writes
-  // nothing.
+  // otherwise, saying what is missing. Writes nothing.
   virtual absl::StatusOr<Certificate> FindCredential(std::string_view node_name,
                                                      absl::Time now) const = 0;
 
