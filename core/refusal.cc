@@ -68,8 +68,10 @@ RefusalMetadata MetadataOf(const absl::Status& status) {
   return DecodePairs(PayloadOf(status, kMetadataUrl));
 }
 
-absl::Status WithRetryAfter(absl::Status status, absl::Duration delay) {
-  status.SetPayload(kRetryAfterUrl, absl::Cord(absl::FormatDuration(delay)));
+absl::Status WithRetryAfter(absl::Status status,
+                            std::optional<absl::Duration> delay) {
+  if (!delay) return status;
+  status.SetPayload(kRetryAfterUrl, absl::Cord(absl::FormatDuration(*delay)));
   return status;
 }
 

@@ -32,8 +32,10 @@ std::string ReasonOf(const absl::Status& status);
 RefusalMetadata MetadataOf(const absl::Status& status);
 
 // How long the server asked to be left alone: kept beside the error from
-// wherever it was learnt (Retry-After, RetryInfo) to whoever retries.
-absl::Status WithRetryAfter(absl::Status status, absl::Duration delay);
+// wherever it was learnt (Retry-After, RetryInfo) to whoever retries. Without a
+// delay the status is as it was.
+absl::Status WithRetryAfter(absl::Status status,
+                            std::optional<absl::Duration> delay);
 std::optional<absl::Duration> RetryAfterOf(const absl::Status& status);
 
 // True if a write that ended with `status` may or may not have been done: the

@@ -18,6 +18,8 @@ namespace {
 
 // The system cuts it to net.core.somaxconn.
 constexpr int kBacklog = 65'535;
+// Of port 0, which the first address gets, and the others may not.
+constexpr int kDraws = 8;
 
 struct Address {
   sockaddr_storage text = {};
@@ -160,9 +162,19 @@ class Sockets {
 
 absl::StatusOr<ListeningSockets> ListenOn(const std::string& listen,
                                           int user_timeout_ms) {
-  Sockets sockets(user_timeout_ms);
-  for (const Address& address : Resolve(listen)) sockets.Add(address);
-  ListeningSockets listening = std::move(sockets).Take();
+  std::vector<Address> addresses = Resolve(listen);
+  const bool any_port = !addresses.empty() && addresses.front().port() == 0;
+  ListeningSockets listening;
+  for (int draw = 0; draw < (any_port ? kDraws : 1); ++draw) {
+    Sockets sockets(user_timeout_ms);
+    for (const Address& address : addresses) sockets.Add(address);
+    ListeningSockets drawn = std::move(sockets).Take();
+    if (drawn.sockets.size() > listening.sockets.size()) {
+      listening = std::move(drawn);
+    }
+    // Fewer: one of them has the port taken, or is not ours at all.
+    if (listening.sockets.size() >= addresses.size()) break;
+  }
   if (listening.sockets.empty()) {
     return absl::UnavailableError(fmt::format(
         "cannot listen on {}: is the port taken, or the address not ours?",

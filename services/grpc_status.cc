@@ -57,10 +57,7 @@ absl::Status PublicForm(const absl::Status& status) {
                      "internal error; the broker's log says more");
       break;
   }
-  if (const auto delay = RetryAfterOf(status)) {
-    shown = WithRetryAfter(shown, *delay);
-  }
-  return shown;
+  return WithRetryAfter(shown, RetryAfterOf(status));
 }
 
 std::string EncodeDetails(const absl::Status& status) {

@@ -7,6 +7,12 @@
 #include "clients/http/curl_status.h"
 
 namespace latchkey {
+namespace {
+
+// libcurl counts whole milliseconds, and one too many where a second ends.
+constexpr absl::Duration kEarly = absl::Milliseconds(1);
+
+}  // namespace
 
 CurlHeaderLines::~CurlHeaderLines() {
   for (std::string& line : lines_) Wipe(line);
@@ -130,13 +136,12 @@ bool CurlExchange::MayBeSentNow() {
 }
 
 absl::Status CurlExchange::StatusOf(CURLcode code) const {
-  curl_off_t microseconds = 0;
-  curl_easy_getinfo(easy(), CURLINFO_TOTAL_TIME_T, &microseconds);
+  const auto passed = std::chrono::steady_clock::now() - begun_;
   return StatusOfCurl(
       {.code = code,
        .detail = error_.data(),
        .sent = attempts_ > 0,
-       .out_of_time = absl::Microseconds(microseconds) >= timeout_,
+       .out_of_time = absl::FromChrono(passed) > timeout_ - kEarly,
        .too_large = too_large_,
        .not_repeatable = attempts_ > 1 && !repeatable_});
 }

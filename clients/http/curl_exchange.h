@@ -5,12 +5,14 @@
 #define LATCHKEY_CLIENTS_HTTP_CURL_EXCHANGE_H_
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <absl/status/status.h>
+#include <absl/time/time.h>
 #include <curl/curl.h>
 
 #include "clients/http/curl_loop.h"
@@ -81,6 +83,10 @@ class CurlExchange : public CurlTask {
   const std::string url_;
   const bool repeatable_;
   const absl::Duration timeout_;
+  // Not after what libcurl counts CURLOPT_TIMEOUT_MS from, as the beginning of
+  // its CURLINFO_TOTAL_TIME is.
+  const std::chrono::steady_clock::time_point begun_ =
+      std::chrono::steady_clock::now();
   CurlHeaderLines header_lines_;
   std::array<char, CURL_ERROR_SIZE> error_ = {};
 

@@ -119,7 +119,8 @@ std::string ReportedCertificates(CURL* easy) {
 long TimeoutMilliseconds(absl::Duration timeout) {
   const absl::Duration bounded =
       std::clamp(timeout, absl::Milliseconds(1), absl::Hours(24));
-  return static_cast<long>(absl::ToInt64Milliseconds(bounded));
+  return static_cast<long>(
+      absl::ToInt64Milliseconds(absl::Ceil(bounded, absl::Milliseconds(1))));
 }
 
 absl::Status CheckRequest(const HttpRequest& request) {

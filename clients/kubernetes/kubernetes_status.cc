@@ -78,11 +78,6 @@ std::string FieldsAtFault(const kubernetes::Status& error) {
   return text;
 }
 
-absl::Status WithDelay(absl::Status status,
-                       std::optional<absl::Duration> delay) {
-  return delay ? WithRetryAfter(std::move(status), *delay) : status;
-}
-
 std::optional<kubernetes::Status> DecodeStatus(std::string_view body) {
   const auto envelope = OpenEnvelope(body);
   if (!envelope.ok() || envelope->kind != "Status") return std::nullopt;
@@ -113,12 +108,12 @@ absl::Status StatusOfResponse(const HttpResponse& response,
   if (code == absl::StatusCode::kOk) return absl::OkStatus();
   const std::optional<absl::Duration> delay = RetryAfterOfResponse(response);
   if (const auto error = DecodeStatus(response.body)) {
-    return WithDelay(StatusOfKubernetes(*error, what), delay);
+    return WithRetryAfter(StatusOfKubernetes(*error, what), delay);
   }
   absl::Status status(code, fmt::format("{}: the server answered HTTP {}", what,
                                         response.status));
   status.SetPayload(kNoStatusUrl, absl::Cord("1"));
-  return WithDelay(std::move(status), delay);
+  return WithRetryAfter(std::move(status), delay);
 }
 
 bool IsWithoutKubernetesStatus(const absl::Status& error) {

@@ -19,10 +19,9 @@ absl::Status ProveCredential(KubernetesClient& client,
   }
   // Perhaps a proxy's words.
   if (IsWithoutKubernetesStatus(answer.status())) {
-    const absl::Status unanswered =
-        absl::UnavailableError(std::string(answer.status().message()));
-    const auto delay = RetryAfterOf(answer.status());
-    return delay ? WithRetryAfter(unanswered, *delay) : unanswered;
+    return WithRetryAfter(
+        absl::UnavailableError(std::string(answer.status().message())),
+        RetryAfterOf(answer.status()));
   }
   if (absl::IsUnauthenticated(answer.status())) {
     return absl::PermissionDeniedError(

@@ -64,6 +64,7 @@ TEST(RefusalTest, TheDelayStandsBesideTheReason) {
   EXPECT_EQ(RetryAfterOf(WithRetryAfter(
                 WithRetryAfter(refusal, absl::Seconds(1)), absl::Seconds(2))),
             absl::Seconds(2));
+  EXPECT_EQ(WithRetryAfter(refusal, std::nullopt), refusal);
 }
 
 TEST(RefusalTest, WhichOutcomesAreUnknown) {

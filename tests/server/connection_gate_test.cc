@@ -296,11 +296,16 @@ TEST(ConnectionGateTest, EveryAddressIsOfBothFamilies) {
   }
   Host named({}, "localhost:0");
   EXPECT_TRUE(Client().GetsIn(named.port()));
-  Host ipv6({}, "[::1]:0");
-  EXPECT_EQ(ConnectsByIpv6(ipv6.port()), 1);
-  EXPECT_FALSE(Client().Connect(ipv6.port()));
-  Host ipv4({}, "127.0.0.1:0");
-  EXPECT_EQ(ConnectsByIpv6(ipv4.port()), 0);
+  // Another program may have the number in the other family.
+  bool alone = false;
+  for (int i = 0; i < 3 && !alone; ++i) {
+    Host ipv6({}, "[::1]:0");
+    EXPECT_EQ(ConnectsByIpv6(ipv6.port()), 1);
+    Host ipv4({}, "127.0.0.1:0");
+    EXPECT_TRUE(Client().GetsIn(ipv4.port()));
+    alone = !Client().Connect(ipv6.port()) && ConnectsByIpv6(ipv4.port()) == 0;
+  }
+  EXPECT_TRUE(alone);
 }
 
 }  // namespace

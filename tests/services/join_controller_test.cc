@@ -107,12 +107,17 @@ TEST_F(JoinControllerTest, SaysWhenAWatchIsNotUpToDateAndHowFarItIsBehind) {
   ASSERT_THAT(store_.Insert(DirectRecord("def456")), IsOk());
   EXPECT_TRUE(says("latchkey_watch_lag_seconds_count 1"));
 
+  // Each watch is opened anew and refused, both before either asks again.
+  std::latch both_asked(2);
   std::latch go(1);
   for (const int nth : {1, 2}) {
-    api_.BeforeNext(Verb::kWatch, nth, [&] { go.wait(); });
+    api_.BeforeNext(Verb::kWatch, nth, [&] { both_asked.arrive_and_wait(); });
+    api_.FailNext(Verb::kWatch, nth, absl::UnavailableError("down"));
+    api_.BeforeNext(Verb::kWatch, nth + 2, [&] { go.wait(); });
   }
   api_.EndWatches();
   EXPECT_TRUE(says("latchkey_watch_fresh{watch=\"csrs\"} 0"));
+  EXPECT_TRUE(says("latchkey_watch_fresh{watch=\"records\"} 0"));
   go.count_down();
   EXPECT_TRUE(says("latchkey_watch_fresh{watch=\"csrs\"} 1"));
   EXPECT_TRUE(says("latchkey_watch_fresh{watch=\"records\"} 1"));

@@ -283,6 +283,7 @@ TEST_F(TokenEventsTest, ManyWhoResumeShareOneLookIntoThePast) {
   ASSERT_TRUE(tail.ReadsAtLeast(kThreeLives));
   first.reset();
   const auto late = Start();
+  ASSERT_TRUE(WaitUntil([&] { return api_.OpenWatches() == 2; }));
   const int watches = api_.Calls(Verb::kWatch);
   std::vector<std::unique_ptr<Tail>> tails;
   for (int i = 0; i < 200; ++i) {

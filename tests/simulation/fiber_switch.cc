@@ -12,6 +12,11 @@ void __tsan_ignore_thread_begin();
 void __tsan_ignore_thread_end();
 void AnnotateIgnoreSyncBegin(const char* file, int line);
 void AnnotateIgnoreSyncEnd(const char* file, int line);
+
+// OpenSSL's random generators are one a thread. A fiber is a thread to the
+// sanitizer, and to OpenSSL it is none.
+const char* __tsan_default_suppressions();
+const char* __tsan_default_suppressions() { return "race:libcrypto.so\n"; }
 }
 #endif
 
