@@ -1,0 +1,2 @@
+// The program that precompiled.h is compiled for. Nobody runs it.
+int main() {}
