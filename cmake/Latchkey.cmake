@@ -27,8 +27,7 @@ function(latchkey_program name)
 endfunction()
 
 # latchkey_precompiled(<target>): what most tests include is read once for all of
-# them, which takes half of the time that a test takes to compile. The flags have to
-# be the same for all.
+# them, which nearly halves what they take to compile. Their flags have to be the same.
 function(latchkey_precompiled target)
   target_compile_options(${target} PRIVATE -pthread)
   target_precompile_headers(${target} REUSE_FROM latchkey_test_headers)
