@@ -14,7 +14,8 @@ export TSAN_OPTIONS
 printed=$(mktemp)
 trap 'rm -f "$printed"' EXIT
 status=0
-"$LATCHKEY_TSAN_DIR/threads_test" >"$printed" 2>&1 || status=$?
+# Before ctest's own limit, which would leave nothing to print.
+timeout 570 "$LATCHKEY_TSAN_DIR/threads_test" >"$printed" 2>&1 || status=$?
 # A test's first line is kept until it is known not to have passed: one that ends
 # the program is the last.
 awk '/^\[ RUN / { run = $0; next }
